@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/stream.h"
+
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+static ssize_t socket_send(void *ctx, const void *buf, size_t len)
+{
+    const int *fd = ctx;
+    ssize_t n;
+
+    do
+        n = send(*fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+
+    return n < 0 ? -errno : n;
+}
+
+static void take_stamp(const struct cmsghdr *c, struct stream_rx *rx)
+{
+    struct timespec ts;     /* copied: a cmsg's data need not be aligned; [0] is the software stamp */
+
+    memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+    if (ts.tv_sec > 0)
+        rx->stamp_real = nsec_from_timespec(&ts);
+}
+
+static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *ret_rx)
+{
+    const int *fd = ctx;
+    /* Room for both stamp formats, which come together where a listener was made with one of them
+     * and this process asked for the other, and for the queue length. */
+    char control[CMSG_SPACE(sizeof(struct scm_timestamping)) + CMSG_SPACE(sizeof(struct timespec)) +
+                 CMSG_SPACE(sizeof(int))]
+        __attribute__((aligned(__alignof__(struct cmsghdr))));
+    struct iovec iov = {.iov_base = buf, .iov_len = len};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1,
+                         .msg_control = control, .msg_controllen = sizeof(control)};
+    ssize_t n;
+
+    do
+        n = recvmsg(*fd, &msg, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+
+    if (n < 0)
+        return -errno;
+
+    *ret_rx = (struct stream_rx){0};
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+        if (c->cmsg_level == SOL_SOCKET &&
+            (c->cmsg_type == SCM_TIMESTAMPING || c->cmsg_type == SCM_TIMESTAMPNS)) {
+            take_stamp(c, ret_rx);
+        } else if (c->cmsg_level == SOL_TCP && c->cmsg_type == TCP_CM_INQ) {
+            int queued;
+
+            memcpy(&queued, CMSG_DATA(c), sizeof(queued));
+            ret_rx->n_queued = queued > 0 ? (uint32_t)queued : 0;
+        }
+    }
+
+    return n;
+}
+
+const struct stream_ops stream_socket_ops = {.send = socket_send, .recv = socket_recv};
