@@ -22,7 +22,7 @@ static ssize_t socket_send(void *ctx, const void *buf, size_t len)
 
 static void take_stamp(const struct cmsghdr *c, struct stream_rx *rx)
 {
-    struct timespec ts;     /* copied: a cmsg's data need not be aligned; [0] is the software stamp */
+    struct timespec ts;     /* copied, as CMSG_DATA need not be aligned; the first is the software's */
 
     memcpy(&ts, CMSG_DATA(c), sizeof(ts));
     if (ts.tv_sec > 0)
@@ -34,12 +34,14 @@ static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *r
     const int *fd = ctx;
     /* Room for both stamp formats, which come together where a listener was made with one of them
      * and this process asked for the other, and for the queue length. */
-    char control[CMSG_SPACE(sizeof(struct scm_timestamping)) + CMSG_SPACE(sizeof(struct timespec)) +
-                 CMSG_SPACE(sizeof(int))]
-        __attribute__((aligned(__alignof__(struct cmsghdr))));
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct scm_timestamping)) +
+                   CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(int))];
+    } control;
     struct iovec iov = {.iov_base = buf, .iov_len = len};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1,
-                         .msg_control = control, .msg_controllen = sizeof(control)};
+                         .msg_control = &control, .msg_controllen = sizeof(control)};
     ssize_t n;
 
     do

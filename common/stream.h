@@ -2,8 +2,8 @@
 /*
  * Stream: the seam between a connection and its socket, and what the kernel told about a read.
  *
- * A connection is driven through these two operations alone, so that a test can script short writes,
- * EAGAIN, EINTR, a reset or an end of stream at any byte.
+ * A connection is driven through these two operations alone, so that a test can script short
+ * writes, EAGAIN, a reset or an end of stream at any byte.
  */
 #pragma once
 
@@ -16,18 +16,18 @@
 
 /* What one read brought beside its bytes. */
 struct stream_rx {
-    nsec_t stamp_real;      /* when the kernel received the last byte read [real-time clock], 0 = not told */
-    uint32_t n_queued;      /* bytes that waited in the kernel after this read, 0 also when not told */
+    nsec_t stamp_real;      /* the kernel received the last byte read then [real time], 0 = not told */
+    uint32_t n_queued;      /* bytes that wait in the kernel after this read, 0 also when not told */
 };
 
 /**
  * struct stream_ops - the contract
  * @send:       takes what fits now; > 0 bytes taken (may be fewer than @len), or negative errno
- * @recv:       > 0 bytes read, 0 = the peer will send no more, or negative errno; fills @ret_rx where
- *              the result is > 0
+ * @recv:       > 0 bytes read, 0 = the peer will send no more, or negative errno; fills @ret_rx
+ *              where the result is > 0
  *
- * Neither blocks: -EAGAIN when nothing can be done now. Neither returns -EINTR nor raises SIGPIPE: the
- * implementation deals with both. A reset is -ECONNRESET or -EPIPE.
+ * Neither blocks: -EAGAIN when nothing can be done now. Neither returns -EINTR nor raises SIGPIPE:
+ * the implementation deals with both. A reset is -ECONNRESET or -EPIPE.
  */
 struct stream_ops {
     ssize_t (*send)(void *ctx, const void *buf, size_t len);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PREFIX "UUID: "
+#define INFIX " received after "
+#define SUFFIX " seconds"
+
+#define PREFIX_LEN (sizeof(PREFIX) - 1)
+#define INFIX_LEN (sizeof(INFIX) - 1)
+#define SUFFIX_LEN (sizeof(SUFFIX) - 1)
+
+#define USEC_PER_SEC 1000000
+#define FRACTION_DIGITS 6
+
+enum { OTHER, HEX, DASH };
+
+static const uint8_t char_class[256] = {
+    ['0' ... '9'] = HEX, ['a' ... 'f'] = HEX, ['A' ... 'F'] = HEX, ['-'] = DASH,
+};
+
+/* RFC 9562 section 4: 8-4-4-4-12 hexadecimal digits. */
+static const uint8_t uuid_class[TEXT_UUID_LEN] = {
+    [0 ... 7] = HEX, DASH, [9 ... 12] = HEX, DASH, [14 ... 17] = HEX, DASH,
+    [19 ... 22] = HEX, DASH, [24 ... 35] = HEX,
+};
+
+size_t text_uuid_match(size_t at, const char *bytes, size_t len)
+{
+    size_t most = TEXT_UUID_LEN - at;
+    size_t n = 0;
+
+    if (len < most)
+        most = len;
+    while (n < most && char_class[(uint8_t)bytes[n]] == uuid_class[at + n])
+        n++;
+
+    return n;
+}
+
+/* Two digits a step: with 64 messages in one read, printf() takes as long as all the rest together. */
+static char *put_two_digits(char *p, unsigned value)
+{
+    p[0] = (char)('0' + value / 10);
+    p[1] = (char)('0' + value % 10);
+    return p + 2;
+}
+
+static char *put_decimal(char *p, uint64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+
+    do
+        digits[sizeof(digits) - ++n] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+
+    return mempcpy(p, digits + sizeof(digits) - n, n);
+}
+
+size_t text_reply_format(char *ret_reply, const char uuid[static TEXT_UUID_LEN], uint64_t delta_us)
+{
+    unsigned fraction = (unsigned)(delta_us % USEC_PER_SEC);
+    char *p = ret_reply;
+
+    p = mempcpy(p, PREFIX, PREFIX_LEN);
+    p = mempcpy(p, uuid, TEXT_UUID_LEN);
+    p = mempcpy(p, INFIX, INFIX_LEN);
+    p = put_decimal(p, delta_us / USEC_PER_SEC);
+    *p++ = '.';
+    p = put_two_digits(p, fraction / 10000);
+    p = put_two_digits(p, fraction / 100 % 100);
+    p = put_two_digits(p, fraction % 100);
+    p = mempcpy(p, SUFFIX, SUFFIX_LEN);
+
+    return (size_t)(p - ret_reply);
+}
+
+/*
+ * A cursor over the bytes that have arrived. Each step takes what it can and says whether it is
+ * complete; a step at the end of the bytes leaves `status` at TEXT_NEED_MORE, one at a byte that
+ * cannot belong makes it -EBADMSG, and all later steps do nothing.
+ */
+struct scan {
+    const char *at;
+    const char *end;
+    int status;             /* 1 = going on */
+};
+
+static void scan_literal(struct scan *s, const char *literal, size_t len)
+{
+    size_t have;
+
+    if (s->status <= 0)
+        return;
+    have = (size_t)(s->end - s->at);
+    if (memcmp(s->at, literal, have < len ? have : len) != 0)
+        s->status = -EBADMSG;
+    else if (have < len)
+        s->status = TEXT_NEED_MORE;
+    else
+        s->at += len;
+}
+
+static void scan_uuid(struct scan *s)
+{
+    size_t have, n;
+
+    if (s->status <= 0)
+        return;
+    have = (size_t)(s->end - s->at);
+    n = text_uuid_match(0, s->at, have);
+    s->at += n;
+    if (n < TEXT_UUID_LEN)
+        s->status = n < have ? -EBADMSG : TEXT_NEED_MORE;
+}
+
+/* Digits up to the byte that is none, which must have arrived; at least @min, at most @max of them. */
+static uint64_t scan_digits(struct scan *s, size_t min, size_t max)
+{
+    uint64_t value = 0;
+    size_t n = 0;
+
+    if (s->status <= 0)
+        return 0;
+    for (; s->at < s->end && *s->at >= '0' && *s->at <= '9' && n < max; n++)
+        value = value * 10 + (uint64_t)(*s->at++ - '0');
+    if (s->at == s->end)
+        s->status = TEXT_NEED_MORE;
+    else if (n < min)
+        s->status = -EBADMSG;
+
+    return value;
+}
+
+ssize_t text_reply_parse(const char *bytes, size_t len, struct text_reply *ret_reply)
+{
+    struct scan s = {.at = bytes, .end = bytes + len, .status = 1};
+    uint64_t seconds, micros;
+
+    scan_literal(&s, PREFIX, PREFIX_LEN);
+    scan_uuid(&s);
+    scan_literal(&s, INFIX, INFIX_LEN);
+    seconds = scan_digits(&s, 1, 9);        /* 31 years; 64 bits hold the nanoseconds */
+    scan_literal(&s, ".", 1);
+    micros = scan_digits(&s, FRACTION_DIGITS, FRACTION_DIGITS);
+    scan_literal(&s, SUFFIX, SUFFIX_LEN);
+    if (s.status <= 0)
+        return s.status;
+
+    *ret_reply = (struct text_reply){
+        .uuid = bytes + PREFIX_LEN,
+        .delta = seconds * NSEC_PER_SEC + micros * NSEC_PER_USEC,
+    };
+    return s.at - bytes;
+}
