@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Proto: the native protocol's codec; PROTOCOL.md has the bytes.
+ *
+ * A connection begins with two lines of words, the client's hello and the server's welcome, each
+ * ended by ';'. What follows are frames: a header of eight bytes, fixed fields, then a tail (padding
+ * or text) that a receiver may skip as it streams in. So nobody has to hold more of a frame than
+ * its head, whose length is known beforehand.
+ *
+ * Pure: no clock is read, nothing is allocated, nothing is sent.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/clock.h"
+
+/* The versions that this code speaks. */
+#define PROTO_VERSION_MIN 1
+#define PROTO_VERSION_MAX 1
+
+/* The most padding a message of version 1 may have [bytes]; also a server's default limits. */
+#define PROTO_PADDING_MAX 65536
+
+/* Longest lines, their ';' included. */
+#define PROTO_HELLO_MAX 255
+#define PROTO_WELCOME_MAX 511
+
+/* A word that is longer is none that we know, and ignored as such. */
+#define PROTO_WORD_MAX 31
+
+#define PROTO_UUID_LEN 16
+
+/* Lengths of frame heads: header and fixed fields. */
+#define PROTO_HEADER_LEN 8
+#define PROTO_REQUEST_LEN 36
+#define PROTO_REPLY_LEN 72
+
+/* A goodbye or an error with the longest text that we send. */
+#define PROTO_TEXT_MAX 255
+#define PROTO_NOTICE_MAX (PROTO_HEADER_LEN + PROTO_TEXT_MAX)
+
+/* No frame of version 1 states a length (all but the header) above this. */
+#define PROTO_LENGTH_MAX (PROTO_REPLY_LEN - PROTO_HEADER_LEN + PROTO_PADDING_MAX)
+
+enum proto_type {
+    PROTO_REQUEST = 0x01,       /* client to server */
+    PROTO_REPLY = 0x02,         /* server to client */
+    PROTO_KEEPALIVE = 0x03,     /* either way; asks for a PROTO_KEEPALIVE_ACK */
+    PROTO_KEEPALIVE_ACK = 0x04,
+    PROTO_GOODBYE = 0x05,       /* either way; code = enum proto_reason, tail = UTF-8 text */
+    PROTO_ERROR = 0x06,         /* either way; code = enum proto_fault, tail = UTF-8 text */
+};
+
+/* Who does not know a type skips the frame where this bit is set; else it is a fault. */
+#define PROTO_TYPE_MAY_IGNORE 0x80
+
+/* Who does not know a flag ignores it where it is one of these; else it is a fault. */
+#define PROTO_FLAGS_MAY_IGNORE 0xf0
+
+/* Flags of a reply. */
+enum {
+    /* The arrival is the kernel's receive stamp. Without it, the time at which the server's read
+     * returned, which is later by however long the server took to wake up. */
+    PROTO_REPLY_KERNEL_STAMP = 0x10,
+    /* The arrival is that of a later byte than the request's last one: the request came in some
+     * time in [arrival - window, arrival]. */
+    PROTO_REPLY_SHARED_STAMP = 0x20,
+};
+
+/* Why a side says goodbye. One that is not known here means "going away" all the same. */
+enum proto_reason {
+    PROTO_REASON_DONE = 1,              /* nothing more to ask, or everything is answered */
+    PROTO_REASON_STOPPING = 2,          /* the server stops; it goes on answering for a while */
+    PROTO_REASON_IDLE_TIMEOUT = 3,      /* nothing came for longer than the idle timeout */
+    PROTO_REASON_MESSAGE_TIMEOUT = 4,   /* a frame was begun and not ended within its timeout */
+};
+
+/*
+ * What is wrong with the bytes that came. Those up to PROTO_FAULT_VERSION are about the lines at
+ * the start, where a server says the text in an "ERROR: " line; the others go in an error frame.
+ */
+enum proto_fault {
+    PROTO_FAULT_NONE = 0,
+    PROTO_FAULT_LINE = 1,               /* not a hello (or welcome) at all */
+    PROTO_FAULT_LINE_LENGTH = 2,        /* no ';' within the longest line */
+    PROTO_FAULT_WORD = 3,               /* a known word is malformed, or one is missing */
+    PROTO_FAULT_VERSION = 4,            /* no version that both sides speak */
+    PROTO_FAULT_TYPE = 5,               /* unknown type that may not be ignored */
+    PROTO_FAULT_DIRECTION = 6,          /* a type that only the other side may send */
+    PROTO_FAULT_FLAG = 7,               /* unknown flag that may not be ignored */
+    PROTO_FAULT_SHORT = 8,              /* length below the type's fixed fields */
+    PROTO_FAULT_LONG = 9,               /* length above the limit */
+    PROTO_FAULT_REPLY_PADDING = 10,     /* a request wants more reply padding than the limit */
+    PROTO_FAULT_AFTER_GOODBYE = 11,     /* a frame after the sender's goodbye */
+};
+
+/* What was expected, in words, for an error line, an error frame or a log; never NULL. */
+const char *proto_fault_text(unsigned fault);
+
+/* The reason in words, "going away" for one that is not known; never NULL. */
+const char *proto_reason_text(unsigned reason);
+
+/* What a function that eats a stream returns while all is well but not all is there. */
+enum {
+    PROTO_NEED_MORE = 0,
+};
+
+/* ---- The lines at the start ---- */
+
+struct proto_hello {
+    uint16_t version_min;
+    uint16_t version_max;           /* 0 = not stated (yet) */
+    uint32_t max_reply_padding;     /* the client takes no longer one [bytes] */
+};
+
+/* As a client of this version says it, and what a server assumes until it is told otherwise. */
+#define PROTO_HELLO_OURS                                                                           \
+    ((struct proto_hello){.version_min = PROTO_VERSION_MIN,                                        \
+                          .version_max = PROTO_VERSION_MAX,                                        \
+                          .max_reply_padding = PROTO_PADDING_MAX})
+#define PROTO_HELLO_INIT ((struct proto_hello){.max_reply_padding = PROTO_PADDING_MAX})
+
+struct proto_welcome {
+    uint16_t version;               /* the chosen one; 0 = not stated (yet) */
+    bool kernel_stamps;             /* arrivals are the kernel's where it gives any */
+    uint32_t max_request_padding;   /* [bytes] */
+    uint32_t max_reply_padding;     /* [bytes] */
+    uint32_t rx_buffer;             /* what the server takes in one read [bytes] */
+    uint32_t tx_buffer;             /* what it holds of replies not yet taken [bytes] */
+    uint32_t idle_timeout_ms;       /* 0 = none */
+    uint32_t message_timeout_ms;    /* 0 = none */
+};
+
+/* What a client assumes of words that a welcome leaves out. */
+#define PROTO_WELCOME_INIT ((struct proto_welcome){0})
+
+/* A hello or a welcome that arrives, however it is cut; zeroed = nothing yet. Small enough (36
+ * bytes) to share its place with a partial frame head. */
+struct proto_line {
+    uint16_t n_bytes;               /* of the line so far */
+    uint8_t n_words;                /* complete ones */
+    uint8_t n_word;                 /* bytes of the word under way, PROTO_WORD_MAX + 1 = too long */
+    char word[PROTO_WORD_MAX + 1];
+};
+
+/**
+ * proto_hello_encode() - write a client's hello
+ * @ret_line:   PROTO_HELLO_MAX bytes; no NUL is written
+ *
+ * Return: its length.
+ */
+size_t proto_hello_encode(char *ret_line, const struct proto_hello *hello);
+
+/**
+ * proto_hello_feed() - take bytes of a client's hello off the front of a stream
+ * @line:       zeroed at the start of the connection
+ * @bytes:      what has arrived since the last call
+ * @hello:      PROTO_HELLO_INIT at the start; complete when the line is
+ * @ret_fault:  what is wrong, on -EPROTO only
+ *
+ * Return: how many of @bytes end the hello (> 0), PROTO_NEED_MORE when all were taken and it goes
+ * on, -EPROTO at the first byte that cannot belong.
+ */
+ssize_t proto_hello_feed(struct proto_line *line, const char *bytes, size_t len,
+                         struct proto_hello *hello, enum proto_fault *ret_fault);
+
+/* As their twins above, for the server's answer; PROTO_WELCOME_MAX bytes, PROTO_WELCOME_INIT. A
+ * version that this code does not speak is PROTO_FAULT_VERSION. */
+size_t proto_welcome_encode(char *ret_line, const struct proto_welcome *welcome);
+ssize_t proto_welcome_feed(struct proto_line *line, const char *bytes, size_t len,
+                           struct proto_welcome *welcome, enum proto_fault *ret_fault);
+
+/**
+ * proto_version_choose() - the highest version that both sides speak
+ * @hello:      what the client speaks
+ * @min, @max:  what we speak
+ *
+ * Return: it, or 0 if there is none.
+ */
+uint16_t proto_version_choose(const struct proto_hello *hello, uint16_t min, uint16_t max);
+
+/**
+ * proto_negotiate() - turn what the server offers to all into its answer to one client
+ * @hello:      what the client said
+ * @welcome:    the server's limits; gets the version, and the client's limit where that is lower
+ *
+ * Return: 0, or -EPROTO if there is no common version (PROTO_FAULT_VERSION).
+ */
+int proto_negotiate(const struct proto_hello *hello, struct proto_welcome *welcome);
+
+/**
+ * proto_hello_is_echo() - see if an original server took the hello for a message
+ * @bytes:      all that has arrived since the hello was sent
+ * @hello:      the hello that was sent, as encoded
+ *
+ * The first byte of an answer tells the three kinds apart already: 'U' an echo, 'E' an error line,
+ * 't' a welcome.
+ *
+ * Return: the echo's length (> 0), PROTO_NEED_MORE, or -EBADMSG if it is none.
+ */
+ssize_t proto_hello_is_echo(const char *bytes, size_t len, const char *hello, size_t hello_len);
+
+/**
+ * proto_in_flight() - how many unanswered messages the server's stated buffers hold
+ * @padding:        of each request [bytes]
+ * @reply_padding:  of each reply [bytes]
+ *
+ * Return: at least 1.
+ */
+uint32_t proto_in_flight(const struct proto_welcome *welcome, uint32_t padding,
+                         uint32_t reply_padding);
+
+/* ---- Frames ---- */
+
+enum proto_role {
+    PROTO_SERVER,
+    PROTO_CLIENT,
+};
+
+/* Who receives, and what it allows. */
+struct proto_limits {
+    enum proto_role role;
+    uint32_t max_request_padding;   /* [bytes]; a server's */
+    uint32_t max_reply_padding;     /* [bytes]; both: what may be asked for, what may come */
+};
+
+struct proto_frame {
+    uint8_t type;           /* enum proto_type, or one that may be ignored */
+    uint8_t flags;
+    uint16_t code;          /* enum proto_reason of a goodbye, enum proto_fault of an error */
+    uint32_t head_len;      /* header and fixed fields: to be had in one piece [bytes] */
+    uint32_t tail_len;      /* what follows: padding, text, fields that we do not know [bytes] */
+};
+
+/**
+ * proto_frame_peek() - look at the frame that begins at @buf and check it
+ * @limits:     the receiver's
+ * @buf:        what has arrived and is not yet consumed
+ * @len:        its length
+ * @ret_frame:  the frame, where the result is > 0
+ * @ret_fault:  what is wrong, on -EPROTO only
+ *
+ * A frame that this function lets pass needs no other check: its decoder cannot fail. The caller
+ * consumes the head, then takes or discards ret_frame->tail_len bytes as they come, before it looks
+ * for the next frame. A type that is not in enum proto_type is one to ignore: discard it so.
+ *
+ * Return: the head's length (> 0, at most PROTO_REQUEST_LEN for a server and PROTO_REPLY_LEN for a
+ * client), PROTO_NEED_MORE if @buf has less than the head, or -EPROTO.
+ */
+ssize_t proto_frame_peek(const struct proto_limits *limits, const uint8_t *buf, size_t len,
+                         struct proto_frame *ret_frame, enum proto_fault *ret_fault);
+
+struct proto_request {
+    uint64_t seq;                   /* the client's own; the server gives it back */
+    uint8_t uuid[PROTO_UUID_LEN];   /* in the order of its text form */
+    uint32_t padding;               /* what follows the head [bytes] */
+    uint32_t reply_padding;         /* what shall follow the reply's head [bytes] */
+};
+
+struct proto_reply {
+    uint64_t seq;
+    uint8_t uuid[PROTO_UUID_LEN];
+    uint8_t flags;                  /* PROTO_REPLY_KERNEL_STAMP ... */
+    uint32_t padding;               /* what follows the head [bytes] */
+    nsec_t delta;                   /* arrival minus the arrival of the previous request, or minus
+                                     * the connection's beginning */
+    nsec_t arrival;                 /* of the request, server's monotonic clock */
+    nsec_t arrival_real;            /* the same moment, server's real-time clock */
+    nsec_t residence;               /* from arrival to just before the reply was sent */
+    nsec_t window;                  /* how long before @arrival the request may have come in, 0 =
+                                     * it did not */
+};
+
+/* Writes a request's head; its padding, any bytes, is the caller's to send. */
+void proto_request_encode(uint8_t ret_head[static PROTO_REQUEST_LEN],
+                          const struct proto_request *request);
+
+/* Reads a head that proto_frame_peek() let pass. */
+void proto_request_decode(const uint8_t head[static PROTO_REQUEST_LEN],
+                          struct proto_request *ret_request);
+
+/* As above. The padding can come from anywhere: a page of zeros serves all connections. */
+void proto_reply_encode(uint8_t ret_head[static PROTO_REPLY_LEN], const struct proto_reply *reply);
+void proto_reply_decode(const uint8_t head[static PROTO_REPLY_LEN], struct proto_reply *ret_reply);
+
+/**
+ * proto_reply_set_departure() - say in an encoded reply when it leaves
+ * @head:       as proto_reply_encode() wrote it
+ * @departure:  just before the send, server's monotonic clock [ns]
+ *
+ * Makes the residence from it and the head's own arrival (0 where that is later), so that a batch
+ * is encoded first and stamped with one reading of the clock at the end.
+ */
+void proto_reply_set_departure(uint8_t head[static PROTO_REPLY_LEN], nsec_t departure);
+
+/* Writes a PROTO_KEEPALIVE or PROTO_KEEPALIVE_ACK. */
+void proto_keepalive_encode(uint8_t ret_frame[static PROTO_HEADER_LEN], enum proto_type type);
+
+/**
+ * proto_notice_encode() - write a goodbye or an error, whole
+ * @ret_frame:  PROTO_NOTICE_MAX bytes
+ * @type:       PROTO_GOODBYE or PROTO_ERROR
+ * @code:       enum proto_reason or enum proto_fault
+ * @text:       for people, UTF-8; cut at a character's end to PROTO_TEXT_MAX bytes; may be empty
+ *
+ * Return: its length.
+ */
+size_t proto_notice_encode(uint8_t *ret_frame, enum proto_type type, uint16_t code,
+                           const char *text);
