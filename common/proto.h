@@ -69,6 +69,9 @@ enum {
     /* The arrival is that of a later byte than the request's last one: the request came in some
      * time in [arrival - window, arrival]. */
     PROTO_REPLY_SHARED_STAMP = 0x20,
+    /* Beside the flag above: the server did not run for nearly all of the window (it was stopped,
+     * or starved of its CPU), so that what waited in it waited for the server. */
+    PROTO_REPLY_SERVER_AWAY = 0x40,
 };
 
 /* Why a side says goodbye. One that is not known here means "going away" all the same. */
