@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where stats: what a run says about where its time went: histograms of the parts, the where-table,
+ * the worst messages, the clocks. Fed by closing windows; those of several threads are merged.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/where.h"
+#include "client/where_table.h"
+#include "client/where_window.h"
+#include "client/worst.h"
+#include "common/base.h"
+#include "common/clock.h"
+
+struct hist;
+
+struct where_counts {
+    uint64_t messages;          /* all but SAMPLE_OMIT; the others count some of these */
+    uint64_t omitted;           /* SAMPLE_OMIT */
+    uint64_t arrival_kernel;    /* request stamped by the server's kernel */
+    uint64_t arrival_user;      /* ... by the server's program */
+    uint64_t arrival_shared;    /* one stamp for several requests */
+    uint64_t rx_kernel;         /* reply stamped by our kernel */
+    uint64_t rx_user;           /* ... by us */
+    uint64_t rx_shared;
+    uint64_t unknown;           /* forward PDV and residence could not be told apart */
+    uint64_t unknown_return;    /* return PDV and wake-up could not */
+    uint64_t unfitted;          /* in stretches without a valid fit */
+
+    uint64_t stretches;
+    uint64_t stretches_invalid;
+    uint64_t skew_assumed;      /* stretches with WHERE_SKEW_ASSUMED */
+    uint64_t skew_changes;
+    uint64_t clock_steps;
+    uint64_t base_shifts;
+};
+
+/* The clocks and the base over all valid stretches. */
+struct where_clock {
+    uint64_t n_messages;        /* that it stands on; 0 = nothing below is known */
+    double skew;                /* mean by messages; server fast > 0, s per s */
+    double skew_error;          /* largest */
+    double skew_min, skew_max;
+    nsec_t base;                /* least */
+    nsec_t base_max;
+    nsec_t error;               /* mean by messages */
+    nsec_t error_max;
+};
+
+struct where_stats;
+
+/**
+ * where_stats_new() - make empty statistics
+ * @n_worst:    how many of the worst messages to keep
+ *
+ * Return: 0, -ENOMEM.
+ */
+int where_stats_new(struct where_stats **ret_stats, size_t n_worst);
+struct where_stats *where_stats_free(struct where_stats *s);
+DEFINE_CLEANUP(struct where_stats *, where_stats_free);
+
+/* Closes @w into the statistics; @also (may be NULL) sees each sample too, as a CSV writer does. */
+void where_stats_close(struct where_stats *s, struct where_window *w, where_visit_fn also,
+                       void *ctx);
+
+void where_stats_merge(struct where_stats *s, const struct where_stats *from);
+
+/* The distribution of PART_FORWARD, PART_RESIDENCE, PART_RETURN or PART_WAKEUP over the messages
+ * for which it is known [ns]; NULL for another part, or if it is known of none. */
+const struct hist *where_stats_hist(const struct where_stats *s, enum where_part part);
+
+const struct where_table *where_stats_table(const struct where_stats *s);
+const struct where_counts *where_stats_counts(const struct where_stats *s);
+const struct where_clock *where_stats_clock(const struct where_stats *s);
+
+/* The most telling validity: that of the most messages. */
+enum where_validity where_stats_validity(const struct where_stats *s);
+
+/* In order, largest response RTT first; valid until the next close or merge. */
+const struct worst_message *where_stats_worst(struct where_stats *s, size_t *ret_n);
