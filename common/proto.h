@@ -3,9 +3,9 @@
  * Proto: the native protocol's codec; PROTOCOL.md has the bytes.
  *
  * A connection begins with two lines of words, the client's hello and the server's welcome, each
- * ended by ';'. What follows are frames: a header of eight bytes, fixed fields, then a tail (padding
- * or text) that a receiver may skip as it streams in. So nobody has to hold more of a frame than
- * its head, whose length is known beforehand.
+ * ended by ';'. What follows are frames: a header of eight bytes, fixed fields, then a tail
+ * (padding or text) that a receiver may skip as it streams in. So nobody has to hold more of a
+ * frame than its head, whose length is known beforehand.
  *
  * Pure: no clock is read, nothing is allocated, nothing is sent.
  */
@@ -129,13 +129,13 @@ struct proto_hello {
 
 struct proto_welcome {
     uint16_t version;               /* the chosen one; 0 = not stated (yet) */
-    bool kernel_stamps;             /* arrivals are the kernel's where it gives any */
     uint32_t max_request_padding;   /* [bytes] */
     uint32_t max_reply_padding;     /* [bytes] */
     uint32_t rx_buffer;             /* what the server takes in one read [bytes] */
     uint32_t tx_buffer;             /* what it holds of replies not yet taken [bytes] */
     uint32_t idle_timeout_ms;       /* 0 = none */
     uint32_t message_timeout_ms;    /* 0 = none */
+    uint32_t kernel_stamps;         /* 1 = arrivals are the kernel's, where it gives any */
 };
 
 /* What a client assumes of words that a welcome leaves out. */
@@ -145,18 +145,18 @@ struct proto_welcome {
  * bytes) to share its place with a partial frame head. */
 struct proto_line {
     uint16_t n_bytes;               /* of the line so far */
-    uint8_t n_words;                /* complete ones */
+    bool named;                     /* the first word, the line's name, is complete */
     uint8_t n_word;                 /* bytes of the word under way, PROTO_WORD_MAX + 1 = too long */
     char word[PROTO_WORD_MAX + 1];
 };
 
 /**
  * proto_hello_encode() - write a client's hello
- * @ret_line:   PROTO_HELLO_MAX bytes; no NUL is written
+ * @ret_line:   no NUL is written
  *
  * Return: its length.
  */
-size_t proto_hello_encode(char *ret_line, const struct proto_hello *hello);
+size_t proto_hello_encode(char ret_line[static PROTO_HELLO_MAX], const struct proto_hello *hello);
 
 /**
  * proto_hello_feed() - take bytes of a client's hello off the front of a stream
@@ -173,7 +173,8 @@ ssize_t proto_hello_feed(struct proto_line *line, const char *bytes, size_t len,
 
 /* As their twins above, for the server's answer; PROTO_WELCOME_MAX bytes, PROTO_WELCOME_INIT. A
  * version that this code does not speak is PROTO_FAULT_VERSION. */
-size_t proto_welcome_encode(char *ret_line, const struct proto_welcome *welcome);
+size_t proto_welcome_encode(char ret_line[static PROTO_WELCOME_MAX],
+                            const struct proto_welcome *welcome);
 ssize_t proto_welcome_feed(struct proto_line *line, const char *bytes, size_t len,
                            struct proto_welcome *welcome, enum proto_fault *ret_fault);
 
@@ -224,7 +225,7 @@ enum proto_role {
     PROTO_CLIENT,
 };
 
-/* Who receives, and what it allows. */
+/* Who receives, and what it allows: neither limit above PROTO_PADDING_MAX. */
 struct proto_limits {
     enum proto_role role;
     uint32_t max_request_padding;   /* [bytes]; a server's */
@@ -305,12 +306,20 @@ void proto_keepalive_encode(uint8_t ret_frame[static PROTO_HEADER_LEN], enum pro
 
 /**
  * proto_notice_encode() - write a goodbye or an error, whole
- * @ret_frame:  PROTO_NOTICE_MAX bytes
  * @type:       PROTO_GOODBYE or PROTO_ERROR
  * @code:       enum proto_reason or enum proto_fault
  * @text:       for people, UTF-8; cut at a character's end to PROTO_TEXT_MAX bytes; may be empty
  *
  * Return: its length.
  */
-size_t proto_notice_encode(uint8_t *ret_frame, enum proto_type type, uint16_t code,
-                           const char *text);
+size_t proto_notice_encode(uint8_t ret_frame[static PROTO_NOTICE_MAX], enum proto_type type,
+                           uint16_t code, const char *text);
+
+/**
+ * proto_notice_text() - the text of a goodbye or an error, made fit to be printed
+ * @tail:       the frame's tail, or its first PROTO_TEXT_MAX bytes
+ * @len:        its length; what is beyond PROTO_TEXT_MAX is left out
+ * @ret_text:   the text and its NUL, valid UTF-8 without control characters: each byte that is not
+ *              part of that becomes a '?'
+ */
+void proto_notice_text(const uint8_t *tail, size_t len, char ret_text[static PROTO_TEXT_MAX + 1]);

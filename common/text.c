@@ -135,24 +135,42 @@ static uint64_t scan_digits(struct scan *s, size_t min, size_t max)
     return value;
 }
 
+/* What follows the message in a reply. */
+static nsec_t scan_delta(struct scan *s)
+{
+    uint64_t seconds, micros;
+
+    scan_literal(s, INFIX, INFIX_LEN);
+    seconds = scan_digits(s, 1, 9);         /* 31 years; 64 bits hold the nanoseconds */
+    scan_literal(s, ".", 1);
+    micros = scan_digits(s, FRACTION_DIGITS, FRACTION_DIGITS);
+    scan_literal(s, SUFFIX, SUFFIX_LEN);
+
+    return seconds * NSEC_PER_SEC + micros * NSEC_PER_USEC;
+}
+
 ssize_t text_reply_parse(const char *bytes, size_t len, struct text_reply *ret_reply)
 {
     struct scan s = {.at = bytes, .end = bytes + len, .status = 1};
-    uint64_t seconds, micros;
+    nsec_t delta;
 
     scan_literal(&s, PREFIX, PREFIX_LEN);
     scan_uuid(&s);
-    scan_literal(&s, INFIX, INFIX_LEN);
-    seconds = scan_digits(&s, 1, 9);        /* 31 years; 64 bits hold the nanoseconds */
-    scan_literal(&s, ".", 1);
-    micros = scan_digits(&s, FRACTION_DIGITS, FRACTION_DIGITS);
-    scan_literal(&s, SUFFIX, SUFFIX_LEN);
+    delta = scan_delta(&s);
     if (s.status <= 0)
         return s.status;
 
-    *ret_reply = (struct text_reply){
-        .uuid = bytes + PREFIX_LEN,
-        .delta = seconds * NSEC_PER_SEC + micros * NSEC_PER_USEC,
-    };
+    *ret_reply = (struct text_reply){.uuid = bytes + PREFIX_LEN, .delta = delta};
     return s.at - bytes;
+}
+
+ssize_t text_echo_parse(const char *bytes, size_t len, const char *message, size_t message_len)
+{
+    struct scan s = {.at = bytes, .end = bytes + len, .status = 1};
+
+    scan_literal(&s, PREFIX, PREFIX_LEN);
+    scan_literal(&s, message, message_len);
+    (void)scan_delta(&s);
+
+    return s.status <= 0 ? s.status : s.at - bytes;
 }

@@ -64,3 +64,12 @@ enum {
  * reply. A line end between replies is the caller's to skip.
  */
 ssize_t text_reply_parse(const char *bytes, size_t len, struct text_reply *ret_reply);
+
+/**
+ * text_echo_parse() - take the reply to a message that is no UUID off the front of a stream
+ * @bytes:      what has arrived and is not yet consumed
+ * @message:    what was sent; an original server gives back whatever one read brought
+ *
+ * Return: the reply's length (> 0), TEXT_NEED_MORE, or -EBADMSG if it is no reply to @message.
+ */
+ssize_t text_echo_parse(const char *bytes, size_t len, const char *message, size_t message_len);
