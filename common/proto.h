@@ -73,9 +73,6 @@ enum {
      * a tenth of the window was left. It was stopped or busy, and would not have taken this request
      * any earlier whenever it came. */
     PROTO_REPLY_SERVER_AWAY = 0x40,
-    /* Beside the flag above: the server did not run for nearly all of the window (it was stopped,
-     * or starved of its CPU), so that what waited in it waited for the server. */
-    PROTO_REPLY_SERVER_AWAY = 0x40,
 };
 
 /* Why a side says goodbye. One that is not known here means "going away" all the same. */
