@@ -119,6 +119,6 @@ bool addr_key_same_source(const struct addr_key *a, const struct addr_key *b);
 /**
  * addr_key_hash_source() - hash of what addr_key_same_source() compares
  * @key:            peer
- * @seed:           a random number of the process, so that no peer can choose addresses that collide
+ * @seed:           random number of the process, so that no peer can choose addresses that collide
  */
 uint64_t addr_key_hash_source(const struct addr_key *key, uint64_t seed);

@@ -46,7 +46,7 @@ struct hist *hist_free(struct hist *h)
 
 void hist_reset(struct hist *h)
 {
-    memset(h, 0, sizeof(*h));               /* an initialiser would need as much again on the stack */
+    memset(h, 0, sizeof(*h));               /* an initialiser would be built on the stack */
     h->min = NSEC_NEVER;
 }
 
@@ -172,8 +172,8 @@ nsec_t hist_value_at_percentile(const struct hist *h, double percentile)
 #define EXACT_MAX 10000
 
 /* A binomial variable of @n trials with probability @p <= 1/2: finds the largest k that it does not
- * exceed with at most 2.5 %, and the smallest that it does not exceed with at least 97.5 %. False if
- * even 0 has more than 2.5 %. */
+ * exceed with at most 2.5 %, and the smallest that it does not exceed with at least 97.5 %. False
+ * if even 0 has more than 2.5 %. */
 static bool binomial_tails(uint64_t n, double p, uint64_t *ret_low, uint64_t *ret_high)
 {
     const double tail = 0.025, z = 1.959963984540054;   /* the normal quantile of 1 - tail */
@@ -247,7 +247,8 @@ int hist_write_hgrm(const struct hist *h, nsec_t unit, FILE *out)
     double level = 0;
     uint64_t n = 0;
 
-    fprintf(out, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    fprintf(out, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount",
+            "1/(1-Percentile)");
 
     for (size_t cell = 0; n < h->count; cell++) {
         double value = (double)MIN(cell_end(cell), h->max) / scale;

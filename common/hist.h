@@ -7,8 +7,8 @@
  * that a cell is at most 1/1024 = 0.098 % of its value wide. All memory (270 KB) is there from the
  * start: recording is a shift, a few additions and no allocation.
  *
- * Count, min and max are exact, and so are the sums behind mean and standard deviation. Values above
- * HIST_TOP count as HIST_TOP in everything but max, and are counted in hist_n_clamped().
+ * Count, min and max are exact, and so are the sums behind mean and standard deviation. Values
+ * above HIST_TOP count as HIST_TOP in all else, and are counted in hist_n_clamped().
  * Not thread-safe: a histogram for each thread, merged in the end.
  */
 #pragma once
@@ -40,8 +40,8 @@ void hist_reset(struct hist *h);
 uint64_t hist_count(const struct hist *h);
 uint64_t hist_n_clamped(const struct hist *h);
 
-/* All 0 where nothing was recorded. The standard deviation is that of the values themselves (divided
- * by n, not n - 1), as HdrHistogram and ping have it. */
+/* All 0 where nothing was recorded. The standard deviation is that of the values themselves
+ * (divided by n, not n - 1), as HdrHistogram and ping have it. */
 nsec_t hist_min(const struct hist *h);
 nsec_t hist_max(const struct hist *h);
 double hist_mean(const struct hist *h);
@@ -53,8 +53,8 @@ double hist_stddev(const struct hist *h);
  * @percentile:     from 0 to 100
  *
  * As HdrHistogram has it: the upper end of the cell of the value whose rank is @percentile of the
- * count, rounded up (the nearest-rank method). Unlike there, the result never exceeds hist_max(), and
- * 0 gives hist_min().
+ * count, rounded up (the nearest-rank method). Unlike there, the result never exceeds hist_max(),
+ * and 0 gives hist_min().
  *
  * Return: [ns]; 0 where nothing was recorded.
  */

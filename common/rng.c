@@ -25,7 +25,7 @@ int rng_seed_from_kernel(struct rng *rng)
     struct rng seeded;
     ssize_t n;
 
-    /* 32 bytes come whole or not at all; a signal can interrupt only the wait at boot, getrandom(2) */
+    /* getrandom(2): 32 bytes come whole or not at all; a signal can interrupt the wait at boot */
     do
         n = getrandom(&seeded, sizeof(seeded), 0);
     while (n < 0 && errno == EINTR);

@@ -2,9 +2,9 @@
 /*
  * Rng: random numbers for UUIDs and arrival times, one generator for each thread.
  *
- * xoshiro256** 1.0 by David Blackman and Sebastiano Vigna (public domain, https://prng.di.unimi.it/):
- * a nanosecond a number and no system call, where libuuid and getrandom() need one for each message.
- * It is not a cipher: who sees some numbers can compute the others, so nothing secret comes from it.
+ * xoshiro256** 1.0 by David Blackman and Sebastiano Vigna (https://prng.di.unimi.it/, public
+ * domain): a nanosecond a number, where libuuid and getrandom() make a system call for each message.
+ * It is not a cipher: who sees some numbers can compute the others. Nothing secret comes from it.
  */
 #pragma once
 

@@ -347,9 +347,9 @@ static void assert_hgrm(const struct hist *h, nsec_t unit, const char *expected)
     free(text);
 }
 
-/* The levels are 0, 10, ... 50, then half as far apart, as far as 25, 50, 75 and 100 % of the values
- * reach; the last value has one line at the next level and one at 1. Ports of HdrHistogram have the
- * same table for these values in their tests. */
+/* The levels are 0, 10, ... 50, then half as far apart, as far as 25, 50, 75 and 100 % of the
+ * values reach; the last value has one line at the next level and one at 1. Ports of HdrHistogram
+ * have the same table for these values in their tests. */
 static void test_hgrm_has_the_table_of_hdrhistogram(void **state)
 {
     struct hist *h = *state;
