@@ -14,10 +14,9 @@ import uuid
 
 from support import DEADLINE, poll_until
 
+UUID = r'[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}'
 REPLY = re.compile(rb'UUID: ([0-9A-Fa-f-]{36}) received after (\d+)\.(\d{6}) seconds(\n?)')
 PARTIAL_REPLY_MAX = 128
-
-TCP_LISTEN = '0A'
 
 Reply = collections.namedtuple('Reply', 'uuid delta_us terminator')
 
@@ -133,7 +132,7 @@ class TextPeer:
         poll_until(lambda: self._peer_queue() == 0, 'peer reads what was sent')
 
     def _peer_queue(self):
-        """Bytes that wait for the peer: our unacknowledged ones, then those in its receive queue."""
+        """Bytes not yet acknowledged to us, and those that wait in the peer's receive queue."""
         local, remote = proc_net_address(self.socket.getsockname()), proc_net_address(
             self.socket.getpeername())
         waiting = 0

@@ -202,10 +202,9 @@ class Process:
 
 def sanitizer_env():
     """Reports go to stderr and make the status tell; nothing is suppressed."""
-    options = {}
-    for name in ('ASAN_OPTIONS', 'LSAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS'):
-        options[name] = ':'.join(filter(None, [os.environ.get(name), 'exitcode=%d' % SANITIZER_EXIT]))
-    return options
+    ours = 'exitcode=%d' % SANITIZER_EXIT
+    return {name: ':'.join(filter(None, [os.environ.get(name), ours]))
+            for name in ('ASAN_OPTIONS', 'LSAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS')}
 
 
 class NotifySocket:
@@ -250,6 +249,8 @@ class Daemon(Process):
                  **how):
         self.notify = NotifySocket(case)
         argv = [program('TCPTIMERD'), '--log-target=stderr']
+        if not any(option.startswith('--config') for option in options):
+            argv.append('--config=/dev/null')       # not what may be installed on this machine
         if not inherited:
             argv += ['--listen=' + address for address in listen]
         super().__init__(case, argv + list(options), inherited=inherited,
@@ -290,7 +291,8 @@ class Daemon(Process):
         self.signal(signal.SIGCONT)
         status = self.stop()
         if status != 0:
-            raise AssertionError('exit status %d after SIGTERM; stderr:\n%s' % (status, self.stderr))
+            raise AssertionError('exit status %d after SIGTERM; stderr:\n%s'
+                                 % (status, self.stderr))
 
     def statistics(self):
         """The line that SIGUSR1 brings, as a dictionary of its NAME=number words and pairs."""
@@ -377,6 +379,11 @@ def parse_address(text):
 
 def hard_nofile():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def raise_nofile():
+    hard = hard_nofile()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def cpu_seconds(pid):
