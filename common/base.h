@@ -34,7 +34,7 @@
 #define container_of(ptr, type, member)                                                            \
     ({                                                                                             \
         typeof(((type *)0)->member) *_member = (ptr);                                              \
-        (type *)((char *)_member - offsetof(type, member));                                        \
+        (type *)(void *)((char *)_member - offsetof(type, member));                                \
     })
 
 /* The pointer's value; the variable forgets it, so that its clean-up frees nothing. */
@@ -45,7 +45,7 @@
         _taken;                                                                                    \
     })
 
-/* Defines `<func>p`, for _cleanup_(): calls `func` on what the variable holds, unless it is NULL. */
+/* Defines `<func>p`, for _cleanup_(): calls `func` on what the variable holds, if not on NULL. */
 #define DEFINE_CLEANUP(type, func)                                                                 \
     static inline _unused_ void func##p(type *p)                                                   \
     {                                                                                              \

@@ -22,7 +22,7 @@ static ssize_t socket_send(void *ctx, const void *buf, size_t len)
 
 static void take_stamp(const struct cmsghdr *c, struct stream_rx *rx)
 {
-    struct timespec ts;     /* copied, as CMSG_DATA need not be aligned; the first is the software's */
+    struct timespec ts;     /* copied: CMSG_DATA need not be aligned; the software's comes first */
 
     memcpy(&ts, CMSG_DATA(c), sizeof(ts));
     if (ts.tv_sec > 0)

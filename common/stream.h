@@ -16,8 +16,8 @@
 
 /* What one read brought beside its bytes. */
 struct stream_rx {
-    nsec_t stamp_real;      /* the kernel received the last byte read then [real time], 0 = not told */
-    uint32_t n_queued;      /* bytes that wait in the kernel after this read, 0 also when not told */
+    nsec_t stamp_real;      /* when the kernel got the last byte read [real time], 0 = not told */
+    uint32_t n_queued;      /* bytes that still wait in the kernel, 0 also when not told */
 };
 
 /**

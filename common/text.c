@@ -40,7 +40,7 @@ size_t text_uuid_match(size_t at, const char *bytes, size_t len)
     return n;
 }
 
-/* Two digits a step: with 64 messages in one read, printf() takes as long as all the rest together. */
+/* Two digits a step: with 64 messages in one read, printf() takes as long as all the rest. */
 static char *put_two_digits(char *p, unsigned value)
 {
     p[0] = (char)('0' + value / 10);
@@ -117,7 +117,7 @@ static void scan_uuid(struct scan *s)
         s->status = n < have ? -EBADMSG : TEXT_NEED_MORE;
 }
 
-/* Digits up to the byte that is none, which must have arrived; at least @min, at most @max of them. */
+/* Digits up to the byte that is none, which must have arrived; from @min to @max of them. */
 static uint64_t scan_digits(struct scan *s, size_t min, size_t max)
 {
     uint64_t value = 0;
