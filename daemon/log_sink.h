@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Log sink: the seam behind which log entries go somewhere - the journal, a file, standard error, a
+ * test's memory.
+ */
+#pragma once
+
+#include "daemon/log.h"
+
+/* A record with its text made; all of it is borrowed for the call. */
+struct log_entry {
+    const struct log_record *record;
+    const char *name;               /* of the event, lower case */
+    const char *message_id;
+    int priority;                   /* syslog(3) */
+    const char *text;               /* one line, no line end */
+    size_t text_len;
+};
+
+/**
+ * struct log_sink_ops - the contract
+ * @write:      takes one entry; may keep it until @flush
+ * @flush:      puts down what was kept
+ *
+ * Both return 0 or negative errno: the sink has failed, entries are lost, and it will try again by
+ * itself. Called on the logger's thread alone; they may block, for nobody waits for that thread.
+ */
+struct log_sink_ops {
+    int (*write)(void *ctx, const struct log_entry *entry);
+    int (*flush)(void *ctx);
+};
+
+struct log_sink {
+    const struct log_sink_ops *ops;
+    void *ctx;                      /* borrowed */
+};
+
+/* The journal, with structured fields; ctx is not used. */
+extern const struct log_sink_ops log_journal_ops;
+
+/* Standard error, a line an entry; ctx is not used. */
+extern const struct log_sink_ops log_stderr_ops;
+
+/* Room for a line of log_line_format(): time, priority, a record's longest text, UUID, client. */
+#define LOG_LINE_MAX (LOG_TEXT_MAX + ADDR_TEXT_SIZE + 128)
+
+/* Writes an entry as a line for a file or a terminal, with its end. Return: its length. */
+size_t log_line_format(const struct log_entry *entry, char ret_line[static LOG_LINE_MAX]);

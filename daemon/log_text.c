@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/log_text.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static const struct {
+    const char *name;
+    const char *message_id;
+} events[] = {
+#define X(event, priority, id) [LOG_EVENT_##event] = {.name = #event, .message_id = id},
+    LOG_EVENTS(X)
+#undef X
+};
+
+void log_event_name(enum log_event event, char ret_name[static LOG_EVENT_NAME_SIZE])
+{
+    size_t n = 0;
+
+    for (; events[event].name[n] && n < LOG_EVENT_NAME_SIZE - 1; n++)
+        ret_name[n] = (char)tolower(events[event].name[n]);
+    ret_name[n] = '\0';
+}
+
+const char *log_event_message_id(enum log_event event)
+{
+    return events[event].message_id;
+}
+
+static uint64_t value_of(const struct log_record *r, enum log_field field)
+{
+    for (unsigned i = 0; i < r->n_values; i++)
+        if (r->values[i].field == field)
+            return r->values[i].value;
+    return 0;
+}
+
+/* Those that come from the request path, where no text is made. */
+static int make_from_data(const struct log_record *r, char *text, size_t size)
+{
+    uint64_t delta_us = value_of(r, LOG_FIELD_DELTA) / NSEC_PER_USEC;
+    uint64_t threshold_us = value_of(r, LOG_FIELD_THRESHOLD) / NSEC_PER_USEC;
+
+    switch (r->site->event) {
+    case LOG_EVENT_MESSAGE:
+        return snprintf(text, size, "%.*s received after %" PRIu64 ".%06" PRIu64 " seconds",
+                        TEXT_UUID_LEN, r->uuid, delta_us / 1000000, delta_us % 1000000);
+    case LOG_EVENT_SLOW:
+        return snprintf(text, size,
+                        "%.*s received after %" PRIu64 ".%06" PRIu64
+                        " seconds, more than slow_threshold = %" PRIu64 ".%06" PRIu64 " s",
+                        TEXT_UUID_LEN, r->uuid, delta_us / 1000000, delta_us % 1000000,
+                        threshold_us / 1000000, threshold_us % 1000000);
+    case LOG_EVENT_CONNECTED:
+        return snprintf(text, size, "connected");
+    case LOG_EVENT_DISCONNECTED:
+        return snprintf(text, size, "disconnected");
+    default:
+        return snprintf(text, size, "%s", events[r->site->event].name);
+    }
+}
+
+size_t log_text_make(const struct log_record *r, char ret_text[static LOG_TEXT_SIZE])
+{
+    uint64_t suppressed = value_of(r, LOG_FIELD_SUPPRESSED);
+    size_t len = 0;
+    int n;
+
+    if (r->has_client) {
+        char client[ADDR_TEXT_SIZE];
+
+        addr_key_format(&r->client, client);
+        len = (size_t)snprintf(ret_text, LOG_TEXT_SIZE, "%s: ", client);
+    }
+    if (r->text_len > 0)
+        n = snprintf(ret_text + len, LOG_TEXT_SIZE - len, "%.*s", r->text_len,
+                     (const char *)&r->values[r->n_values]);
+    else
+        n = make_from_data(r, ret_text + len, LOG_TEXT_SIZE - len);
+    len += n > 0 ? (size_t)n : 0;
+    if (suppressed > 0 && len < LOG_TEXT_SIZE) {
+        n = snprintf(ret_text + len, LOG_TEXT_SIZE - len, " (%" PRIu64 " more like it not logged)",
+                     suppressed);
+        len += n > 0 ? (size_t)n : 0;
+    }
+
+    return MIN(len, (size_t)LOG_TEXT_SIZE - 1);
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/logger.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log_file.h"
+#include "daemon/log_text.h"
+#include "daemon/wake.h"
+
+/* After a batch it rests this long, so that the next batch is worth its system calls and nobody has
+ * to wake it meanwhile. */
+#define NAP_MS 5
+
+/* How often at most it says that records were dropped. */
+#define DROP_REPORT_INTERVAL NSEC_PER_SEC
+
+/* Lines for the file are collected up to this. */
+#define FILE_BUFFER_SIZE ((size_t)65536)
+
+struct logger {
+    struct log **logs;              /* all threads', this one's last */
+    size_t n_logs;
+    struct log own;
+    struct log_shared *shared;      /* borrowed */
+    const struct clock_src *clock;  /* borrowed */
+    int wake_fd;
+    pthread_t thread;
+    bool running;
+
+    struct log_sink sink;
+    struct log_file *file;
+    char *file_path;
+    char *file_buffer;
+    size_t file_used;
+    bool file_failed;               /* and that was said */
+    uint64_t n_lost;                /* entries that the sink did not take */
+    uint64_t n_dropped_said;
+    nsec_t dropped_said_at;
+
+    /* crossing threads */
+    _Atomic bool stop;
+    pthread_mutex_t lock;
+    struct logger_settings next;    /* `file` is owned */
+    bool has_next;
+    bool reopen;
+};
+
+static const char *remedy(int error)
+{
+    switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+        return "it resumes by itself when there is room again";
+    case ENOENT:
+        return "its directory is gone; under systemd restart the service, which makes it anew";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "make it writable for this user";
+    default:
+        return "it is tried again with each new line";
+    }
+}
+
+static void flush_file(struct logger *l)
+{
+    size_t len = l->file_used;
+    int r;
+
+    l->file_used = 0;
+    if (len == 0 || !l->file)
+        return;
+
+    r = log_file_write(l->file, l->file_buffer, len, clock_now(l->clock));
+    if (r < 0) {
+        l->file_failed = true;
+        log_text(&l->own, LOG_FILE_FAILED, &((struct log_data){.error = -r}),
+                 "log file %s: %s: lines are lost; %s", l->file_path, strerror(-r), remedy(-r));
+    } else if (r == LOG_FILE_RESUMED && l->file_failed) {
+        uint64_t n_lost = log_file_take_lost(l->file);
+
+        l->file_failed = false;
+        log_text(&l->own, LOG_FILE_RESUMED,
+                 &((struct log_data){LOG_VALUES({LOG_FIELD_DROPPED, n_lost})}),
+                 "log file %s is written again, %" PRIu64 " lines were lost", l->file_path, n_lost);
+    }
+}
+
+static void write_file(struct logger *l, const struct log_entry *entry)
+{
+    if (!l->file)
+        return;
+    if (FILE_BUFFER_SIZE - l->file_used < LOG_LINE_MAX)
+        flush_file(l);
+    l->file_used += log_line_format(entry, l->file_buffer + l->file_used);
+}
+
+static void put(struct logger *l, const struct log_record *r)
+{
+    char name[LOG_EVENT_NAME_SIZE];
+    char text[LOG_TEXT_SIZE];
+    struct log_entry entry = {
+        .record = r,
+        .name = name,
+        .message_id = log_event_message_id(r->site->event),
+        .priority = log_event_priority(r->site->event),
+        .text = text,
+        .text_len = log_text_make(r, text),
+    };
+
+    log_event_name(r->site->event, name);
+    if (l->sink.ops && l->sink.ops->write(l->sink.ctx, &entry) < 0)
+        l->n_lost++;
+    write_file(l, &entry);
+}
+
+/* The log with the oldest record, or NULL. O(logs) a record: one log for each worker. */
+static struct log *oldest(struct logger *l)
+{
+    struct log *found = NULL;
+    nsec_t when = 0;
+
+    for (size_t i = 0; i < l->n_logs; i++) {
+        const struct log_record *r = log_ring_peek(&l->logs[i]->ring);
+
+        if (r && (!found || r->real < when)) {
+            found = l->logs[i];
+            when = r->real;
+        }
+    }
+    return found;
+}
+
+static uint64_t count_dropped(struct logger *l)
+{
+    uint64_t n = l->n_lost;
+
+    for (size_t i = 0; i < l->n_logs; i++)
+        n += log_ring_dropped(&l->logs[i]->ring);
+    return n;
+}
+
+static void report_drops(struct logger *l, bool at_once)
+{
+    uint64_t n = count_dropped(l);
+    nsec_t now = clock_now(l->clock);
+
+    if (n == l->n_dropped_said || (!at_once && now - l->dropped_said_at < DROP_REPORT_INTERVAL))
+        return;
+
+    log_text(&l->own, LOG_DROPPED,
+             &((struct log_data){LOG_VALUES({LOG_FIELD_DROPPED, n - l->n_dropped_said})}),
+             "%" PRIu64 " log entries were dropped: they came faster than they could be written",
+             n - l->n_dropped_said);
+    l->n_dropped_said = n;
+    l->dropped_said_at = now;
+}
+
+static size_t drain_rings(struct logger *l)
+{
+    struct log *log;
+    size_t n = 0;
+
+    for (; (log = oldest(l)); n++) {
+        put(l, log_ring_peek(&log->ring));
+        log_ring_release(&log->ring);
+    }
+    if (n > 0) {
+        flush_file(l);
+        if (l->sink.ops && l->sink.ops->flush(l->sink.ctx) < 0)
+            l->n_lost++;
+    }
+    return n;
+}
+
+void logger_drain(struct logger *l)
+{
+    report_drops(l, false);
+    (void)drain_rings(l);
+}
+
+static void apply(struct logger *l, const struct logger_settings *s)
+{
+    struct log_file_options options = {
+        .path = s->file, .size_limit = s->file_size, .n_old = s->file_count};
+
+    l->sink = s->sink;
+    l->file = log_file_free(l->file);
+    free(take_ptr(l->file_path));
+    l->file_failed = false;
+    if (!s->file)
+        return;
+
+    l->file_path = strdup(s->file);
+    if (!l->file_path || log_file_new(&l->file, &options) < 0) {
+        log_text(&l->own, LOG_FILE_FAILED, &((struct log_data){.error = ENOMEM}),
+                 "log file %s: %s: there is none until the next reload", s->file, strerror(ENOMEM));
+        return;
+    }
+}
+
+static void take_settings(struct logger *l)
+{
+    pthread_mutex_lock(&l->lock);
+    if (l->has_next) {
+        apply(l, &l->next);
+        free((char *)l->next.file);
+        l->has_next = false;
+    } else if (l->reopen && l->file) {
+        /* A failure shows, and is said, at the next line. */
+        (void)log_file_reopen(l->file, clock_now(l->clock));
+    }
+    l->reopen = false;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void wait_for_records(struct logger *l, bool busy)
+{
+    struct pollfd p = {.fd = l->wake_fd, .events = POLLIN};
+    int timeout = NAP_MS;
+
+    if (!busy) {
+        /* Who emits after this store wakes us; who emitted before it is seen by oldest(). */
+        atomic_store(&l->shared->logger_sleeps, true);
+        if (oldest(l))
+            timeout = 0;
+        else if (count_dropped(l) > l->n_dropped_said)
+            timeout = (int)(DROP_REPORT_INTERVAL / NSEC_PER_MSEC);
+        else
+            timeout = -1;
+    }
+    if (poll(&p, 1, timeout) > 0)
+        wake_clear(l->wake_fd);
+    atomic_store(&l->shared->logger_sleeps, false);
+}
+
+static void *run(void *arg)
+{
+    struct logger *l = arg;
+
+    while (!atomic_load(&l->stop)) {
+        take_settings(l);
+        report_drops(l, false);
+        wait_for_records(l, drain_rings(l) > 0);
+    }
+    return NULL;
+}
+
+int logger_configure(struct logger *l, const struct logger_settings *settings)
+{
+    struct logger_settings next = *settings;
+
+    if (settings->file) {
+        next.file = strdup(settings->file);
+        if (!next.file)
+            return -ENOMEM;
+    }
+
+    pthread_mutex_lock(&l->lock);
+    if (l->has_next)
+        free((char *)l->next.file);
+    l->next = next;
+    l->has_next = true;
+    pthread_mutex_unlock(&l->lock);
+    wake_signal(l->wake_fd);
+    return 0;
+}
+
+void logger_reopen(struct logger *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->reopen = true;
+    pthread_mutex_unlock(&l->lock);
+    wake_signal(l->wake_fd);
+}
+
+int logger_new(struct logger **ret_logger, struct log **logs, size_t n_logs,
+               struct log_shared *shared, const struct clock_src *clock,
+               const struct logger_settings *settings)
+{
+    _cleanup_(logger_freep) struct logger *l = malloc(sizeof(*l));
+    int r;
+
+    if (!l)
+        return -ENOMEM;
+    *l = (struct logger){
+        .own = LOG_INIT,
+        .shared = shared,
+        .clock = clock,
+        .wake_fd = -1,
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+    };
+
+    r = log_init(&l->own, shared, clock, LOG_NO_WORKER);
+    if (r < 0)
+        return r;
+    l->logs = calloc(n_logs + 1, sizeof(struct log *));
+    l->file_buffer = malloc(FILE_BUFFER_SIZE);
+    if (!l->logs || !l->file_buffer)
+        return -ENOMEM;
+    memcpy(l->logs, logs, n_logs * sizeof(struct log *));
+    l->logs[n_logs] = &l->own;
+    l->n_logs = n_logs + 1;
+
+    l->wake_fd = wake_open();
+    if (l->wake_fd < 0)
+        return l->wake_fd;
+    shared->wake_fd = l->wake_fd;
+    r = logger_configure(l, settings);
+    if (r < 0)
+        return r;
+    take_settings(l);
+
+    *ret_logger = take_ptr(l);
+    return 0;
+}
+
+int logger_start(struct logger *l)
+{
+    int r = pthread_create(&l->thread, NULL, run, l);
+
+    l->running = r == 0;
+    return -r;
+}
+
+void logger_stop(struct logger *l)
+{
+    if (l->running) {
+        atomic_store(&l->stop, true);
+        wake_signal(l->wake_fd);
+        (void)pthread_join(l->thread, NULL);    /* fails only for a thread that is not ours */
+        l->running = false;
+    }
+    (void)drain_rings(l);
+    report_drops(l, true);
+    (void)drain_rings(l);
+}
+
+struct logger *logger_free(struct logger *l)
+{
+    if (!l)
+        return NULL;
+
+    if (l->has_next)
+        free((char *)l->next.file);
+    (void)log_file_free(l->file);
+    free(l->file_path);
+    free(l->file_buffer);
+    free(l->logs);
+    fd_closep(&l->wake_fd);
+    log_deinit(&l->own);
+    (void)pthread_mutex_destroy(&l->lock);
+    free(l);
+    return NULL;
+}
