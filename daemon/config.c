@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "common/addr.h"
+#include "common/base.h"
+#include "common/parse.h"
+
+enum kind {
+    KIND_NUMBER,                    /* uint32_t */
+    KIND_WORKERS,                   /* uint32_t, "auto" = 0 */
+    KIND_BYTES,                     /* uint64_t */
+    KIND_DURATION,                  /* nsec_t, "off" = 0 */
+    KIND_BUSY_POLL,                 /* nsec_t, "on" = the usual one */
+    KIND_BOOL,                      /* bool */
+    KIND_LEVEL,                     /* int */
+    KIND_TARGET,                    /* enum log_target */
+    KIND_TEXT,                      /* char *, owned */
+    KIND_LISTEN,                    /* the list of addresses */
+};
+
+struct key {
+    struct config_key public;
+    enum kind kind;
+    size_t offset;                  /* of the member in struct config */
+    uint64_t min, max;              /* of a number */
+    const char *expected;
+};
+
+#define BUSY_POLL_USUAL (100 * NSEC_PER_USEC)
+
+#define KEY(key, arg, text, what, member, low, high, words)                                        \
+    {                                                                                              \
+        .public = {.name = key, .argument = arg, .help = text}, .kind = what,                      \
+        .offset = offsetof(struct config, member), .min = low, .max = high, .expected = words,     \
+    }
+#define FIXED_KEY(key, arg, text, what, member, low, high, words)                                  \
+    {                                                                                              \
+        .public = {.name = key, .argument = arg, .help = text, .fixed = true}, .kind = what,       \
+        .offset = offsetof(struct config, member), .min = low, .max = high, .expected = words,     \
+    }
+
+#define A_DURATION "a duration like 500ms, 10s or 5m (a bare number is seconds), or off"
+
+static const struct key keys[] = {
+    FIXED_KEY("listen", "ADDR", "PORT, ADDR:PORT, [ADDR]:PORT or unix:/PATH; repeatable",
+              KIND_LISTEN, listen, 0, 0, NULL),
+    FIXED_KEY("port", "PORT", "where there is no listen", KIND_NUMBER, port, 0, 65535,
+              "a port number from 0 to 65535 (0: the kernel chooses)"),
+    FIXED_KEY("workers", "N", "threads that serve clients (auto: the CPUs allowed)", KIND_WORKERS,
+              workers, 1, CONFIG_WORKERS_MAX, "auto or a number from 1 to 1024"),
+    KEY("max_clients", "N", "most clients at once", KIND_NUMBER, limits.max_clients, 1,
+        10000000, "a number from 1 to 10000000"),
+    KEY("max_clients_per_source", "N", "most clients from one address (0: no limit)", KIND_NUMBER,
+        limits.max_clients_per_source, 0, 10000000, "a number from 0 (no limit) to 10000000"),
+    KEY("idle_timeout", "DUR", "a client that is silent for so long is ended", KIND_DURATION,
+        limits.idle_timeout, 0, 0, A_DURATION),
+    KEY("message_timeout", "DUR", "a message that was begun must end within it", KIND_DURATION,
+        limits.message_timeout, 0, 0, A_DURATION),
+    KEY("drain_timeout", "DUR", "how long clients are served on while stopping", KIND_DURATION,
+        drain_timeout, 0, 0, A_DURATION),
+    KEY("exit_on_idle", "DUR", "exit after so long without clients (off)", KIND_DURATION,
+        exit_on_idle, 0, 0, A_DURATION),
+    KEY("busy_poll", "DUR", "spin so long for the next message before sleeping (off)",
+        KIND_BUSY_POLL, busy_poll, 0, 0, "on, off or a duration like 100us"),
+    KEY("log_level", "LEVEL", "debug, info, notice, warning, err", KIND_LEVEL, log_level, 0, 0,
+        "one of debug, info, notice, warning, err, crit"),
+    KEY("log_target", "TARGET", "auto, journal, stderr, none", KIND_TARGET, log_target, 0, 0,
+        "one of auto, journal, stderr, none"),
+    KEY("log_file", "PATH", "a log file too, rotated by size", KIND_TEXT, log_file, 0, 0, NULL),
+    KEY("log_file_size", "SIZE", "when it is rotated", KIND_BYTES, log_file_size, 4096,
+        (uint64_t)1 << 40, "a size from 4K to 1024G like 2MiB (a bare number is bytes)"),
+    KEY("log_file_count", "N", "old ones to keep (0: start over in place)", KIND_NUMBER,
+        log_file_count, 0, 1000, "a number from 0 to 1000"),
+    KEY("log_messages", "BOOL", "log every message", KIND_BOOL, limits.log_messages, 0, 0,
+        "on or off"),
+    KEY("slow_threshold", "DUR", "log deltas above it with their UUID (off)", KIND_DURATION,
+        limits.slow_threshold, 0, 0, A_DURATION),
+};
+
+static const struct {
+    const char *name;
+    int level;
+} levels[] = {
+    {"debug", LOG_DEBUG},     {"info", LOG_INFO}, {"notice", LOG_NOTICE},
+    {"warning", LOG_WARNING}, {"err", LOG_ERR},   {"crit", LOG_CRIT},
+};
+
+static const char *const targets[] = {
+    [LOG_TARGET_AUTO] = "auto",
+    [LOG_TARGET_JOURNAL] = "journal",
+    [LOG_TARGET_STDERR] = "stderr",
+    [LOG_TARGET_NONE] = "none",
+};
+
+const struct config_key *config_key(size_t n)
+{
+    return n < ARRAY_SIZE(keys) ? &keys[n].public : NULL;
+}
+
+void config_init(struct config *c)
+{
+    *c = (struct config){
+        .port = CONFIG_PORT,
+        .limits = {
+            .max_clients = 10000,
+            .idle_timeout = 300 * NSEC_PER_SEC,
+            .message_timeout = 10 * NSEC_PER_SEC,
+        },
+        .drain_timeout = 5 * NSEC_PER_SEC,
+        .log_level = LOG_INFO,
+        .log_target = LOG_TARGET_AUTO,
+        .log_file_size = (uint64_t)2 << 20,
+        .log_file_count = 1,
+    };
+}
+
+void config_forget_listen(struct config *c)
+{
+    for (size_t i = 0; i < c->n_listen; i++)
+        free(c->listen[i]);
+    free(take_ptr(c->listen));
+    c->n_listen = 0;
+}
+
+void config_deinit(struct config *c)
+{
+    config_forget_listen(c);
+    free(take_ptr(c->log_file));
+}
+
+static int add_listen(struct config *c, const char *value, const char **ret_expected)
+{
+    struct addr checked;
+    char **more;
+    int r = addr_parse_listen(value, &checked, ret_expected);
+
+    if (r < 0)
+        return r;
+    more = reallocarray(c->listen, c->n_listen + 1, sizeof(*more));
+    if (!more)
+        return -ENOMEM;
+    c->listen = more;
+    c->listen[c->n_listen] = strdup(value);
+    if (!c->listen[c->n_listen])
+        return -ENOMEM;
+    c->n_listen++;
+    return 0;
+}
+
+static int set_number(uint32_t *member, const struct key *k, const char *value)
+{
+    uint64_t number;
+    int r = parse_u64(value, k->min, k->max, &number);
+
+    if (r == 0)
+        *member = (uint32_t)number;
+    return r;
+}
+
+static int set_duration(nsec_t *member, const char *value)
+{
+    bool on;
+
+    if (parse_duration(value, member) == 0)
+        return 0;
+    if (parse_bool(value, &on) < 0 || on)
+        return -EINVAL;
+    *member = 0;
+    return 0;
+}
+
+static int set_busy_poll(nsec_t *member, const char *value)
+{
+    bool on;
+
+    if (parse_bool(value, &on) == 0) {
+        *member = on ? BUSY_POLL_USUAL : 0;
+        return 0;
+    }
+    return parse_duration(value, member);
+}
+
+static int set_level(int *member, const char *value)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+        if (strcmp(value, levels[i].name) == 0) {
+            *member = levels[i].level;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int set_target(enum log_target *member, const char *value)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        if (strcmp(value, targets[i]) == 0) {
+            *member = (enum log_target)i;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int set_text(char **member, const char *value)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*member);
+    *member = copy;
+    return 0;
+}
+
+static int set_size(uint64_t *member, const struct key *k, const char *value)
+{
+    uint64_t size;
+    int r = parse_size(value, &size);
+
+    if (r < 0)
+        return r;
+    if (size < k->min || size > k->max)
+        return -ERANGE;
+    *member = size;
+    return 0;
+}
+
+static int set(struct config *c, const struct key *k, const char *value, const char **ret_expected)
+{
+    void *member = (char *)c + k->offset;
+
+    switch (k->kind) {
+    case KIND_NUMBER:
+        return set_number(member, k, value);
+    case KIND_WORKERS:
+        if (strcmp(value, "auto") != 0)
+            return set_number(member, k, value);
+        *(uint32_t *)member = 0;
+        return 0;
+    case KIND_BYTES:
+        return set_size(member, k, value);
+    case KIND_DURATION:
+        return set_duration(member, value);
+    case KIND_BUSY_POLL:
+        return set_busy_poll(member, value);
+    case KIND_BOOL:
+        return parse_bool(value, member);
+    case KIND_LEVEL:
+        return set_level(member, value);
+    case KIND_TARGET:
+        return set_target(member, value);
+    case KIND_TEXT:
+        return set_text(member, value);
+    case KIND_LISTEN:
+        return add_listen(c, value, ret_expected);
+    }
+    return -EINVAL;
+}
+
+static bool same_name(const char *name, const char *key)
+{
+    while (*name && (*name == *key || (*name == '_' && *key == '-'))) {
+        name++;
+        key++;
+    }
+    return *name == *key;
+}
+
+int config_set(struct config *c, const char *key, const char *value, const char **ret_expected)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        int r;
+
+        if (!same_name(keys[i].public.name, key))
+            continue;
+        if (keys[i].expected)
+            *ret_expected = keys[i].expected;
+        r = set(c, &keys[i], value, ret_expected);
+        if (r == 0 && keys[i].offset == offsetof(struct config, port))
+            c->port_is_set = true;
+        return r == 0 || r == -ENOMEM ? r : -EINVAL;
+    }
+    return -ENOENT;
+}
+
+/* ---- the file ---- */
+
+/* inih hands over no line numbers, but it takes its lines from us. */
+struct reader {
+    struct config *config;
+    const char *path;
+    FILE *file;
+    FILE *faults;
+    unsigned line;
+    int result;
+};
+
+static char *next_line(char *buf, int size, void *stream)
+{
+    struct reader *r = stream;
+    char *line = fgets(buf, size, r->file);
+
+    if (line)
+        r->line++;
+    return line;
+}
+
+static void fault(struct reader *r, int error)
+{
+    if (r->result == 0)
+        r->result = error;
+}
+
+static int take_pair(void *user, const char *section, const char *key, const char *value)
+{
+    struct reader *r = user;
+    const char *expected;
+    int result;
+
+    if (*section && strcmp(section, "tcptimerd") != 0) {
+        (void)fprintf(r->faults, "%s:%u: section [%s]: expected none, or [tcptimerd]\n", r->path,
+                      r->line, section);
+        fault(r, -EINVAL);
+        return 1;
+    }
+
+    result = config_set(r->config, key, value, &expected);
+    if (result == -ENOENT)
+        (void)fprintf(r->faults, "%s:%u: unknown key \"%s\": expected one of tcptimerd.conf(5)\n",
+                      r->path, r->line, key);
+    else if (result == -EINVAL)
+        (void)fprintf(r->faults, "%s:%u: %s: expected %s, got \"%s\"\n", r->path, r->line, key,
+                      expected, value);
+    else if (result < 0)
+        (void)fprintf(r->faults, "%s:%u: %s: %s\n", r->path, r->line, key, strerror(-result));
+    fault(r, result == -ENOENT ? -EINVAL : result);
+    return 1;                       /* go on: all faults are told */
+}
+
+int config_read_file(struct config *c, const char *path, FILE *faults)
+{
+    struct reader r = {.config = c, .path = path, .faults = faults};
+    int bad_line;
+
+    r.file = fopen(path, "re");
+    if (!r.file) {
+        int error = errno;
+
+        (void)fprintf(faults, "%s: %s: expected a readable configuration file\n", path,
+                      strerror(error));
+        return -error;
+    }
+
+    bad_line = ini_parse_stream(next_line, &r, take_pair, &r);
+    if (ferror(r.file)) {
+        (void)fprintf(faults, "%s: %s: expected a readable configuration file\n", path,
+                      strerror(EIO));
+        fault(&r, -EIO);
+    } else if (bad_line != 0) {
+        (void)fprintf(faults, "%s:%d: expected KEY = VALUE, [tcptimerd] or a # comment\n", path,
+                      bad_line);
+        fault(&r, -EINVAL);
+    }
+    (void)fclose(r.file);           /* it was only read */
+    return r.result;
+}
+
+void config_name_fixed_changes(const struct config *old, const struct config *new, FILE *names)
+{
+    bool listen = old->n_listen != new->n_listen;
+
+    for (size_t i = 0; !listen && i < old->n_listen; i++)
+        listen = strcmp(old->listen[i], new->listen[i]) != 0;
+
+    if (listen)
+        (void)fputs(" listen", names);
+    if (old->port != new->port)
+        (void)fputs(" port", names);
+    if (old->workers != new->workers)
+        (void)fputs(" workers", names);
+}

@@ -1,0 +1,696 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/daemon.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-event.h>
+
+#include "common/base.h"
+#include "common/parse.h"
+#include "common/rng.h"
+#include "common/version.h"
+#include "daemon/admission.h"
+#include "daemon/listener_set.h"
+#include "daemon/log.h"
+#include "daemon/logger.h"
+#include "daemon/notify.h"
+#include "daemon/wake.h"
+#include "daemon/watch.h"
+#include "daemon/worker.h"
+
+/* Descriptors that are not clients: standard ones, logs, journal, and a few for each worker. */
+#define FDS_APART 32
+#define FDS_PER_WORKER 4
+
+/* How often STATUS= is brought up to date; nothing is sent while nothing changes. */
+#define STATUS_INTERVAL (5 * NSEC_PER_SEC)
+
+/* Feeding is due at half of the watchdog's interval; looking twice as often leaves room for a miss. */
+#define WATCHDOG_PARTS 4
+
+/* How long clients can slip in between the decision to exit on idle and the listeners' closing. */
+#define IDLE_CONFIRM (50 * NSEC_PER_MSEC)
+
+struct daemon {
+    const struct options *options;  /* borrowed */
+    struct config config;
+    struct log_shared log_shared;
+    struct log log;                 /* the control thread's */
+    struct logger *logger;
+    struct admission admission;
+    struct listener_set listeners;
+    struct worker **workers;
+    size_t n_workers;
+    struct worker_orders orders;
+    sd_event *event;
+    int ended_fd;                   /* signalled by a worker that has ended */
+    nsec_t started;                 /* [ns, monotonic] */
+    bool stopping;
+    bool is_idle_closed;            /* no clients: listeners are closed, to see if that stays so */
+    nsec_t idle_since;              /* [ns, monotonic] */
+    uint64_t idle_accepted;         /* clients ever accepted at that time */
+    struct watch watch;
+    bool said_stuck;
+    struct stats status;            /* as last told in STATUS= */
+    nsec_t status_at;
+};
+
+/* ---- what it says ---- */
+
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long dev, ino;
+    struct stat st;
+
+    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+}
+
+static struct log_sink sink_of(const struct config *c)
+{
+    switch (c->log_target) {
+    case LOG_TARGET_AUTO:
+        return (struct log_sink){.ops = stderr_is_journal() ? &log_journal_ops : &log_stderr_ops};
+    case LOG_TARGET_JOURNAL:
+        return (struct log_sink){.ops = &log_journal_ops};
+    case LOG_TARGET_STDERR:
+        return (struct log_sink){.ops = &log_stderr_ops};
+    case LOG_TARGET_NONE:
+        break;
+    }
+    return (struct log_sink){0};
+}
+
+/*
+ * The log file's path: as configured; a relative one, or the default, is in the unit's directory.
+ * Return: NULL for none, or a string to be freed.
+ */
+static char *log_file_path(const struct config *c)
+{
+    const char *directory = getenv("LOGS_DIRECTORY");
+    const char *name = c->log_file ? c->log_file : "tcptimerd.log";
+    char *path;
+
+    if ((c->log_file && !*c->log_file) || (!c->log_file && !directory))
+        return NULL;
+    if (*name == '/' || !directory)
+        return strdup(name);
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+/* Each line of @lines as an event of its own. */
+static void say_faults(struct daemon *d, char *lines, bool reloading)
+{
+    char *line;
+
+    while ((line = strsep(&lines, "\n"))) {
+        if (!*line)
+            continue;
+        if (reloading)
+            log_text(&d->log, RELOAD_FAILED, &((struct log_data){0}), "%s", line);
+        else
+            log_text(&d->log, START_FAILED, &((struct log_data){0}), "%s", line);
+    }
+}
+
+static struct stats collect(const struct daemon *d)
+{
+    struct stats sum = {0};
+
+    for (size_t i = 0; i < d->n_workers; i++)
+        stats_collect(&sum, &d->workers[i]->stats);
+    return sum;
+}
+
+static void say_statistics(struct daemon *d)
+{
+    struct stats sum = collect(d);
+    _cleanup_(freep) char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+
+    if (!to)
+        return;
+    stats_print(&sum, to);
+    if (fclose(to) != 0)
+        return;
+    log_text(&d->log, STATISTICS,
+             &((struct log_data){LOG_VALUES({LOG_FIELD_CLIENTS, stats_clients(&sum)},
+                                            {LOG_FIELD_ACCEPTED, sum.accepted},
+                                            {LOG_FIELD_MESSAGES, sum.messages},
+                                            {LOG_FIELD_REFUSED, stats_refused(&sum)},
+                                            {LOG_FIELD_TIMED_OUT, stats_timed_out(&sum)},
+                                            {LOG_FIELD_BAD_MESSAGES, sum.bad_messages},
+                                            {LOG_FIELD_UPTIME, clock_now(&clock_system) -
+                                                                   d->started})}),
+             "%s", text);
+}
+
+static void tell_status(struct daemon *d)
+{
+    struct stats sum = collect(d);
+    nsec_t now = clock_now(&clock_system);
+    nsec_t passed = now - d->status_at;
+    uint64_t n_new = sum.messages - d->status.messages;
+    bool same = memcmp(&sum, &d->status, sizeof(sum)) == 0;
+
+    d->status = sum;
+    d->status_at = now;
+    if (!same || passed == now)
+        notify_status("%" PRIu64 " clients, %" PRIu64 " messages/s, %" PRIu64 " messages so far",
+                      stats_clients(&sum), passed > 0 ? n_new * NSEC_PER_SEC / passed : 0,
+                      sum.messages);
+}
+
+/* ---- orders ---- */
+
+static void order_all(struct daemon *d)
+{
+    for (size_t i = 0; i < d->n_workers; i++)
+        worker_order(d->workers[i], &d->orders);
+}
+
+static bool all_have_obeyed(const struct daemon *d)
+{
+    for (size_t i = 0; i < d->n_workers; i++)
+        if (!worker_has_obeyed(d->workers[i]))
+            return false;
+    return true;
+}
+
+static void stop(struct daemon *d, const char *why)
+{
+    struct stats sum = collect(d);
+
+    if (d->stopping) {              /* told twice: whoever says so does not want to wait */
+        d->orders.drain_timeout = 0;
+        order_all(d);
+        return;
+    }
+
+    d->stopping = true;
+    notify_stopping();
+    log_text(&d->log, STOPPING,
+             &((struct log_data){.reason = why,
+                                 LOG_VALUES({LOG_FIELD_CLIENTS, stats_clients(&sum)})}),
+             "stopping (%s), clients are served on for up to %.1f s", why,
+             (double)d->config.drain_timeout / 1e9);
+    d->orders.stop = true;
+    d->orders.closed = false;
+    order_all(d);
+}
+
+/* ---- configuration ---- */
+
+static unsigned count_cpus(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0)
+        return 1;                   /* more CPUs than the set holds: say how many in the file */
+    return (unsigned)CPU_COUNT(&set);
+}
+
+/* Raises the soft limit of descriptors to the hard one, and fits max_clients into it. */
+static void fit_max_clients(struct daemon *d, struct config *c)
+{
+    struct rlimit limit;
+    uint64_t most;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        (void)getrlimit(RLIMIT_NOFILE, &limit);     /* a container may forbid it: keep what is */
+
+    most = FDS_APART + FDS_PER_WORKER * (uint64_t)d->n_workers + d->listeners.n;
+    most = limit.rlim_cur > most ? limit.rlim_cur - most : 1;
+    if (c->limits.max_clients <= most)
+        return;
+    log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "max_clients"}),
+             "max_clients = %" PRIu32 ": lowered to %" PRIu64 ", as this process may open %" PRIu64
+             " files (LimitNOFILE=)",
+             c->limits.max_clients, most, (uint64_t)limit.rlim_cur);
+    c->limits.max_clients = (uint32_t)most;
+}
+
+static void warn_of_ignored_keys(struct daemon *d)
+{
+    if (d->listeners.inherited && (d->config.n_listen > 0 || d->config.port_is_set))
+        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "listen"}),
+                 "listen and port are not used, as the socket unit hands over the listeners: "
+                 "change them with \"systemctl edit tcptimer.socket\"");
+    if (!d->listeners.inherited && d->config.exit_on_idle > 0)
+        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "exit_on_idle"}),
+                 "exit_on_idle is not used, as nobody would start the daemon again: it needs "
+                 "socket activation");
+}
+
+static struct worker_orders orders_of(const struct config *c)
+{
+    return (struct worker_orders){
+        .limits = c->limits,
+        .drain_timeout = c->drain_timeout,
+        .busy_poll = c->busy_poll,
+    };
+}
+
+/* Loads the configuration, and says its faults. */
+static int load_config(struct daemon *d, struct config *ret_config, bool reloading)
+{
+    _cleanup_(freep) char *faults = NULL;
+    size_t size;
+    FILE *to = open_memstream(&faults, &size);
+    int r;
+
+    if (!to)
+        return -errno;
+    r = options_load(d->options, ret_config, to);
+    if (fclose(to) == 0)
+        say_faults(d, faults, reloading);
+    return r;
+}
+
+static void say_fixed_changes(struct daemon *d, const struct config *next)
+{
+    _cleanup_(freep) char *names = NULL;
+    size_t size;
+    FILE *to = open_memstream(&names, &size);
+
+    if (!to)
+        return;
+    config_name_fixed_changes(&d->config, next, to);
+    if (fclose(to) == 0 && size > 0)
+        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "restart"}),
+                 "changed, but fixed while the daemon runs:%s; restart it for them", names);
+}
+
+/* What cannot change keeps being what the daemon runs with, for the next comparison. */
+static void keep_fixed(struct config *next, struct config *now)
+{
+    config_forget_listen(next);
+    next->listen = take_ptr(now->listen);
+    next->n_listen = now->n_listen;
+    now->n_listen = 0;
+    next->port = now->port;
+    next->port_is_set = now->port_is_set;
+    next->workers = now->workers;
+}
+
+static int configure_log(struct daemon *d, const struct config *c)
+{
+    _cleanup_(freep) char *path = log_file_path(c);
+    struct logger_settings settings = {
+        .sink = sink_of(c),
+        .file = path,
+        .file_size = c->log_file_size,
+        .file_count = c->log_file_count,
+    };
+    struct log *logs[CONFIG_WORKERS_MAX + 1];
+
+    atomic_store(&d->log_shared.level, c->log_level);
+    if (d->logger)
+        return logger_configure(d->logger, &settings);
+
+    for (size_t i = 0; i < d->n_workers; i++)
+        logs[i] = &d->workers[i]->log;
+    logs[d->n_workers] = &d->log;
+    return logger_new(&d->logger, logs, d->n_workers + 1, &d->log_shared, &clock_system, &settings);
+}
+
+static void reload(struct daemon *d)
+{
+    _cleanup_(config_deinit) struct config next = CONFIG_INIT;
+
+    notify_reloading(clock_now(&clock_system));
+    if (load_config(d, &next, true) < 0) {
+        log_text(&d->log, RELOAD_FAILED, &((struct log_data){0}),
+                 "reload: the configuration has faults, the old one stays");
+        notify_ready();
+        return;
+    }
+
+    say_fixed_changes(d, &next);
+    fit_max_clients(d, &next);
+    keep_fixed(&next, &d->config);
+    if (configure_log(d, &next) < 0)
+        log_text(&d->log, RELOAD_FAILED, &((struct log_data){.error = ENOMEM}),
+                 "reload: no memory for the log's new settings, the old ones stay");
+    config_deinit(&d->config);
+    d->config = next;
+    next = CONFIG_INIT;
+
+    d->orders = orders_of(&d->config);
+    order_all(d);
+    log_text(&d->log, RELOADED, &((struct log_data){0}), "configuration reloaded");
+    notify_ready();
+}
+
+/* ---- signals and timers ---- */
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
+{
+    struct daemon *d = user;
+
+    (void)source;
+    switch ((int)info->ssi_signo) {
+    case SIGTERM:
+        stop(d, "SIGTERM");
+        break;
+    case SIGINT:
+        stop(d, "SIGINT");
+        break;
+    case SIGHUP:
+        if (!d->stopping)
+            reload(d);
+        break;
+    case SIGUSR1:
+        say_statistics(d);
+        break;
+    case SIGUSR2:
+        logger_reopen(d->logger);
+        break;
+    }
+    return 0;
+}
+
+static int on_worker_ended(sd_event_source *source, int fd, uint32_t events, void *user)
+{
+    struct daemon *d = user;
+
+    (void)events;
+    wake_clear(fd);
+    for (size_t i = 0; i < d->n_workers; i++)
+        if (!atomic_load(&d->workers[i]->ended))
+            return 0;
+    return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int again_in(sd_event_source *source, nsec_t delay)
+{
+    int r = sd_event_source_set_time_relative(source, delay / NSEC_PER_USEC);
+
+    return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int on_status_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct daemon *d = user;
+
+    (void)usec;
+    if (!d->stopping)
+        tell_status(d);
+    return again_in(source, STATUS_INTERVAL);
+}
+
+static int on_watchdog_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct daemon *d = user;
+    unsigned stuck;
+
+    (void)usec;
+    if (watch_look(&d->watch, d->workers, &stuck)) {
+        notify_watchdog();
+        d->said_stuck = false;
+    } else if (!d->said_stuck) {
+        log_text(&d->log, WORKER_STUCK,
+                 &((struct log_data){LOG_VALUES({LOG_FIELD_WORKER, stuck})}),
+                 "worker %u does not turn: the watchdog is not fed until it does", stuck);
+        d->said_stuck = true;
+    }
+    return again_in(source, notify_watchdog_interval() / WATCHDOG_PARTS);
+}
+
+/*
+ * Nobody is there for exit_on_idle: closes the listeners, waits until every worker has, and goes only
+ * if nobody came in meanwhile. A client that comes later waits in the socket for the next daemon.
+ */
+static int on_idle_timer(sd_event_source *source, uint64_t usec, void *user)
+{
+    struct daemon *d = user;
+    struct stats sum = collect(d);
+    nsec_t now = clock_now(&clock_system);
+
+    (void)usec;
+    if (d->stopping)
+        return 0;
+
+    if (stats_clients(&sum) > 0 || sum.accepted != d->idle_accepted) {
+        d->idle_since = now;
+        d->idle_accepted = sum.accepted;
+        if (d->is_idle_closed) {
+            d->is_idle_closed = d->orders.closed = false;
+            order_all(d);
+        }
+    } else if (d->is_idle_closed && all_have_obeyed(d)) {
+        stop(d, "exit_on_idle");
+        return 0;
+    } else if (!d->is_idle_closed && d->config.exit_on_idle > 0 &&
+               now - d->idle_since >= d->config.exit_on_idle) {
+        d->is_idle_closed = d->orders.closed = true;
+        order_all(d);
+    }
+
+    if (d->is_idle_closed)
+        return again_in(source, IDLE_CONFIRM);
+    /* Off, it may be on after a reload. */
+    return again_in(source, d->config.exit_on_idle > 0
+                                ? MIN(d->config.exit_on_idle / 4 + NSEC_PER_MSEC, NSEC_PER_SEC)
+                                : STATUS_INTERVAL);
+}
+
+static int add_timer(struct daemon *d, nsec_t delay, sd_event_time_handler_t handler)
+{
+    return sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, delay / NSEC_PER_USEC, 0,
+                                      handler, d);
+}
+
+static int add_sources(struct daemon *d)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+    nsec_t watchdog = notify_watchdog_interval();
+    int r;
+
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        r = sd_event_add_signal(d->event, NULL, signals[i], on_signal, d);
+        if (r < 0)
+            return r;
+    }
+    r = sd_event_add_io(d->event, NULL, d->ended_fd, EPOLLIN, on_worker_ended, d);
+    if (r < 0)
+        return r;
+    r = add_timer(d, 0, on_status_timer);
+    if (r < 0)
+        return r;
+    if (watchdog > 0) {
+        r = watch_init(&d->watch, d->n_workers);
+        if (r < 0)
+            return r;
+        r = add_timer(d, 0, on_watchdog_timer);
+        if (r < 0)
+            return r;
+    }
+    return d->listeners.inherited ? add_timer(d, 0, on_idle_timer) : 0;
+}
+
+/* ---- start ---- */
+
+static int open_listeners(struct daemon *d)
+{
+    _cleanup_(freep) char *faults = NULL;
+    size_t size;
+    FILE *to = open_memstream(&faults, &size);
+    int r;
+
+    if (!to)
+        return -errno;
+    r = listener_set_open(&d->listeners, &d->config, to);
+    if (fclose(to) == 0)
+        say_faults(d, faults, false);
+    return r;
+}
+
+static int make_workers(struct daemon *d)
+{
+    struct worker_shared shared = {
+        .clock = &clock_system,
+        .log = &d->log_shared,
+        .admission = &d->admission,
+        .listeners = d->listeners.items,
+        .n_listeners = d->listeners.n,
+        .n_workers = (unsigned)d->n_workers,
+        .ended_fd = d->ended_fd,
+    };
+
+    d->workers = calloc(d->n_workers, sizeof(struct worker *));
+    if (!d->workers)
+        return -ENOMEM;
+    for (unsigned i = 0; i < shared.n_workers; i++) {
+        int r = worker_new(&d->workers[i], &shared, i, &d->orders);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Everything but threads and READY=1. */
+static int set_up(struct daemon *d)
+{
+    struct rng rng;
+    int r;
+
+    r = log_init(&d->log, &d->log_shared, &clock_system, LOG_NO_WORKER);
+    if (r < 0)
+        return r;
+    r = load_config(d, &d->config, false);
+    if (r < 0)
+        return r;
+    atomic_store(&d->log_shared.level, d->config.log_level);
+
+    r = open_listeners(d);
+    if (r < 0)
+        return r;
+    warn_of_ignored_keys(d);
+    d->n_workers = d->config.workers > 0 ? d->config.workers : count_cpus();
+    fit_max_clients(d, &d->config);
+
+    r = rng_seed_from_kernel(&rng);
+    if (r < 0)
+        return r;
+    admission_init(&d->admission, rng_next_u64(&rng));
+    d->orders = orders_of(&d->config);
+    d->ended_fd = wake_open();
+    if (d->ended_fd < 0)
+        return d->ended_fd;
+    r = sd_event_new(&d->event);
+    if (r < 0)
+        return r;
+    r = make_workers(d);
+    if (r < 0)
+        return r;
+    r = configure_log(d, &d->config);
+    if (r < 0)
+        return r;
+    return add_sources(d);
+}
+
+static void say_started(struct daemon *d)
+{
+    for (size_t i = 0; i < d->listeners.n; i++) {
+        const struct listener *l = &d->listeners.items[i];
+
+        log_text(&d->log, LISTENING, &((struct log_data){.listener = l->address}),
+                 "listening on %s%s%s%s", l->address, l->inherited ? " (inherited, " : "",
+                 l->inherited ? l->name : "", l->inherited ? ")" : "");
+    }
+    log_text(&d->log, STARTED,
+             &((struct log_data){LOG_VALUES({LOG_FIELD_WORKERS, d->n_workers},
+                                            {LOG_FIELD_LISTENERS, d->listeners.n})}),
+             "tcptimerd %s started: %zu workers, %zu listeners", TT_VERSION, d->n_workers,
+             d->listeners.n);
+}
+
+static int start(struct daemon *d)
+{
+    int r = logger_start(d->logger);
+
+    for (size_t i = 0; r == 0 && i < d->n_workers; i++)
+        r = worker_start(d->workers[i]);
+    if (r < 0)
+        return r;
+
+    d->started = clock_now(&clock_system);
+    d->idle_since = d->started;
+    say_started(d);
+    notify_ready();
+    return 0;
+}
+
+/* ---- end ---- */
+
+/* Also after a start that failed half-way: says what is left to be said, and undoes all in reverse. */
+static void tear_down(struct daemon *d, int result)
+{
+    struct stats sum;
+
+    d->orders.stop = true;
+    if (result < 0)
+        d->orders.drain_timeout = 0;
+    for (size_t i = 0; i < d->n_workers && d->workers && d->workers[i]; i++) {
+        if (!d->stopping)
+            worker_order(d->workers[i], &d->orders);
+        worker_join(d->workers[i]);
+    }
+
+    if (result < 0) {
+        log_text(&d->log, START_FAILED, &((struct log_data){.error = -result}),
+                 "tcptimerd cannot start or go on: %s", strerror(-result));
+    } else {
+        sum = collect(d);
+        log_text(&d->log, STOPPED,
+                 &((struct log_data){LOG_VALUES({LOG_FIELD_ACCEPTED, sum.accepted},
+                                                {LOG_FIELD_MESSAGES, sum.messages})}),
+                 "stopped after %" PRIu64 " messages of %" PRIu64 " clients", sum.messages,
+                 sum.accepted);
+    }
+    if (d->logger)
+        logger_stop(d->logger);
+
+    d->logger = logger_free(d->logger);
+    for (size_t i = 0; i < d->n_workers && d->workers; i++)
+        (void)worker_free(d->workers[i]);
+    free(take_ptr(d->workers));
+    d->event = sd_event_unref(d->event);
+    watch_deinit(&d->watch);
+    fd_closep(&d->ended_fd);
+    listener_set_deinit(&d->listeners);
+    log_deinit(&d->log);
+    config_deinit(&d->config);
+}
+
+/* Signals are for the event loop: no thread that is started later may take one. */
+static int block_signals(void)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    for (int s = 1; s < SIGRTMIN; s++)
+        if (s == SIGTERM || s == SIGINT || s == SIGHUP || s == SIGUSR1 || s == SIGUSR2 ||
+            s == SIGPIPE)
+            (void)sigaddset(&set, s);
+    return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int daemon_run(const struct options *options)
+{
+    struct daemon d = {
+        .options = options,
+        .config = CONFIG_INIT,
+        .log_shared = {.level = LOG_INFO, .wake_fd = -1},
+        .log = LOG_INIT,
+        .listeners = LISTENER_SET_INIT,
+        .watch = WATCH_INIT,
+        .ended_fd = -1,
+    };
+    int r;
+
+    r = block_signals();
+    if (r == 0)
+        r = set_up(&d);
+    if (r == 0)
+        r = start(&d);
+    if (r == 0)
+        r = sd_event_loop(d.event);
+
+    tear_down(&d, r);
+    return r;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/net_tstamp.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "common/base.h"
+
+/* As many as the kernel allows (net.core.somaxconn): a burst of clients must not meet a full queue. */
+#define BACKLOG 65535
+
+/*
+ * All of this is inherited by what is accepted, so that a client costs no call of its own. Stamping
+ * in particular has to be on before a client's first bytes arrive.
+ */
+static void set_options(int fd)
+{
+    int on = 1;
+    int stamping = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
+
+    /* Each of them makes measuring better, and none is needed for it; not every family has all. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamping, sizeof(stamping));
+}
+
+static void describe(struct listener *l)
+{
+    struct addr a = ADDR_INIT;
+
+    if (getsockname(l->fd, &a.sa, &a.len) < 0)
+        a = (struct addr){.sa.sa_family = AF_UNSPEC};
+    addr_format(&a, l->address);
+}
+
+/* A socket file that nobody listens on any more is left over from a crash. */
+static void remove_stale(const struct addr *a)
+{
+    _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd >= 0 && connect(fd, &a->sa, a->len) < 0 && errno == ECONNREFUSED)
+        (void)unlink(a->un.sun_path);
+}
+
+static int open_and_bind(const struct addr *a, int *ret_fd)
+{
+    _cleanup_(fd_closep) int fd =
+        socket(a->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1, off = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (a->sa.sa_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    /* Else the port of a daemon that has just ended could not be bound for a minute. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, &a->sa, a->len) < 0 || listen(fd, BACKLOG) < 0)
+        return -errno;
+
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+static bool is_any_ipv6(const struct addr *a)
+{
+    return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&a->in6.sin6_addr);
+}
+
+int listener_bind(struct listener *ret_listener, const char *text, const char **ret_reason)
+{
+    struct addr a;
+    int fd, r;
+
+    r = addr_parse_listen(text, &a, ret_reason);
+    if (r < 0)
+        return r;
+
+    if (a.sa.sa_family == AF_UNIX && a.un.sun_path[0] != '\0')
+        remove_stale(&a);
+    r = open_and_bind(&a, &fd);
+    if (r == -EAFNOSUPPORT && is_any_ipv6(&a)) {        /* a host without IPv6 */
+        struct addr any = {.in = {.sin_family = AF_INET, .sin_port = a.in6.sin6_port},
+                           .len = sizeof(struct sockaddr_in)};
+
+        r = open_and_bind(&any, &fd);
+    }
+    if (r < 0) {
+        *ret_reason = r == -EADDRINUSE      ? "a port or path that no other program listens on"
+                      : r == -EADDRNOTAVAIL ? "an address of this host"
+                      : r == -EACCES        ? "a port or path that this user may use"
+                                            : "an address that can be bound";
+        return r;
+    }
+
+    *ret_listener = (struct listener){.fd = fd};
+    if (a.sa.sa_family == AF_UNIX && a.un.sun_path[0] != '\0')
+        ret_listener->path = strdup(a.un.sun_path);     /* NULL: the file stays, and is stale then */
+    set_options(fd);
+    describe(ret_listener);
+    return 0;
+}
+
+int listener_adopt(struct listener *ret_listener, int fd, const char *name,
+                   const char **ret_reason)
+{
+    int flags, r;
+
+    r = sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1);
+    if (r < 0)
+        return r;
+    if (r == 0) {
+        *ret_reason = sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 0) > 0
+                          ? "a listening socket, not a connection: use Accept=no in the socket unit"
+                          : "a listening stream socket: use ListenStream= in the socket unit";
+        return -EINVAL;
+    }
+
+    /* They arrive blocking: of two workers that race for one client, one would hang in accept(). */
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        *ret_reason = "a socket that can be made non-blocking";
+        return -errno;
+    }
+
+    *ret_listener = (struct listener){.fd = fd, .inherited = true, .name = strdup(name)};
+    if (!ret_listener->name)
+        return -ENOMEM;
+    set_options(fd);
+    describe(ret_listener);
+    return 0;
+}
+
+void listener_deinit(struct listener *l)
+{
+    if (l->path)
+        (void)unlink(l->path);      /* it may be gone already, and then so much the better */
+    fd_closep(&l->fd);
+    free(take_ptr(l->name));
+    free(take_ptr(l->path));
+}

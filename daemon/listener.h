@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Listener: a listening socket, inherited from the service manager or bound here, made ready to be
+ * shared by the workers.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/addr.h"
+
+struct listener {
+    int fd;
+    bool inherited;                 /* it outlives this process: what waits in it is the next one's */
+    char *name;                     /* FileDescriptorName= of an inherited one, else NULL */
+    char *path;                     /* of a UNIX socket that was bound here and is removed again */
+    char address[ADDR_TEXT_SIZE];   /* for people, with the port that the kernel chose */
+};
+
+#define LISTENER_INIT ((struct listener){.fd = -1})
+
+/**
+ * listener_bind() - bind and listen
+ * @text:           PORT, ADDRESS:PORT, [ADDRESS]:PORT or unix:PATH
+ * @ret_listener:   initialised by LISTENER_INIT
+ * @ret_reason:     on failure what was expected or what failed, static
+ *
+ * Return: 0 or negative errno.
+ */
+int listener_bind(struct listener *ret_listener, const char *text, const char **ret_reason);
+
+/**
+ * listener_adopt() - take over an inherited socket
+ * @fd:             taken over on success
+ * @name:           its FileDescriptorName=; copied
+ * @ret_listener:   initialised by LISTENER_INIT
+ * @ret_reason:     on failure what was expected, static
+ *
+ * Return: 0 or negative errno; -EINVAL if it is not a listening stream socket.
+ */
+int listener_adopt(struct listener *ret_listener, int fd, const char *name,
+                   const char **ret_reason);
+
+void listener_deinit(struct listener *l);

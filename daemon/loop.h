@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loop: epoll, level-triggered, with an object behind every descriptor.
+ *
+ * A source is embedded in its owner, which finds itself with container_of(). One batch is taken from
+ * the kernel and dispatched to its end: a handler may remove and free its own object, never another
+ * one, for that could still have an event later in the batch.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "common/clock.h"
+
+struct source {
+    int fd;                         /* owned by whoever embeds the source */
+    void (*ready)(struct source *s, uint32_t events);
+};
+
+#define LOOP_BATCH 512
+
+struct loop {
+    int epoll_fd;
+    struct epoll_event batch[LOOP_BATCH];
+};
+
+#define LOOP_INIT ((struct loop){.epoll_fd = -1})
+
+/* Return: 0 or negative errno. */
+int loop_init(struct loop *l);
+void loop_deinit(struct loop *l);
+
+/**
+ * loop_add(), loop_change(), loop_remove() - what is waited for
+ * @l:          loop
+ * @s:          source; must stay where it is until it is removed
+ * @events:     EPOLL* flags
+ *
+ * Return: 0 or negative errno (epoll_ctl(2)); removing what was added never fails.
+ */
+int loop_add(struct loop *l, struct source *s, uint32_t events);
+int loop_change(struct loop *l, struct source *s, uint32_t events);
+void loop_remove(struct loop *l, struct source *s);
+
+/**
+ * loop_wait() - wait for events
+ * @l:          loop
+ * @timeout:    at most this long [ns]; 0 = only look, NSEC_NEVER = without end
+ *
+ * Return: how many events stand in @l->batch, 0 at a timeout or a signal, or negative errno.
+ */
+int loop_wait(struct loop *l, nsec_t timeout);
+
+/* Calls the handlers of the @n events that loop_wait() has brought. */
+void loop_dispatch(struct loop *l, int n);

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "common/base.h"
+#include "daemon/wake.h"
+
+/*
+ * While native clients are active the loop turns at least this often, so that a stretch in which it
+ * could not (the process was stopped, its CPU was taken) is noticed and told to the clients.
+ */
+#define HEARTBEAT (10 * NSEC_PER_MSEC)
+#define HEARTBEAT_AFTER_MESSAGE NSEC_PER_SEC
+
+/* Less than this is the scheduler's normal course. */
+#define AWAY_MIN NSEC_PER_MSEC
+
+/* When a stopping worker loses patience with those who go on: after these parts of drain_timeout. */
+#define TEXT_PATIENCE(drain_timeout) ((drain_timeout) / 2)
+#define NATIVE_PATIENCE(drain_timeout) ((drain_timeout) / 8 * 7)
+
+static void set_terms(struct worker *w)
+{
+    const struct conn_limits *limits = &w->conns.limits;
+
+    w->conns.terms = (struct session_terms){
+        .welcome = {
+            .kernel_stamps = true,
+            .max_request_padding = PROTO_PADDING_MAX,
+            .max_reply_padding = PROTO_PADDING_MAX,
+            .rx_buffer = CONN_RX_SIZE,
+            .tx_buffer = CONN_TX_SIZE,
+            .idle_timeout_ms = (uint32_t)(limits->idle_timeout / NSEC_PER_MSEC),
+            .message_timeout_ms = (uint32_t)(limits->message_timeout / NSEC_PER_MSEC),
+        },
+        .limits = {
+            .role = PROTO_SERVER,
+            .max_request_padding = PROTO_PADDING_MAX,
+            .max_reply_padding = PROTO_PADDING_MAX,
+        },
+    };
+}
+
+static void for_each_conn(struct worker *w, enum conn_phase phase, void (*act)(struct conn *))
+{
+    struct list *head = &w->conns.phases[phase];
+
+    /* The next one is looked up first: `act` may free its own connection or move it on. */
+    for (struct list *link = head->next, *next; link != head; link = next) {
+        next = link->next;
+        act(container_of(link, struct conn, link));
+    }
+}
+
+static void begin_stop(struct worker *w)
+{
+    w->stop_at = w->conns.now;
+    w->conns.stopping = true;
+    for_each_conn(w, CONN_OPEN, conn_stop);
+    for_each_conn(w, CONN_WAITING, conn_stop);
+}
+
+static void take_orders(struct source *source, uint32_t events)
+{
+    struct worker *w = container_of(source, struct worker, wake);
+    uint64_t n_given;
+
+    (void)events;
+    wake_clear(source->fd);
+    pthread_mutex_lock(&w->mailbox_lock);
+    w->orders = w->mailbox;
+    n_given = w->n_orders_given;
+    pthread_mutex_unlock(&w->mailbox_lock);
+
+    w->conns.limits = w->orders.limits;
+    set_terms(w);
+    if (w->orders.stop && w->stop_at == 0)
+        begin_stop(w);
+    acceptor_set_closed(&w->acceptor, w->orders.closed);
+    atomic_store(&w->n_orders_taken, n_given);
+}
+
+/* Ends the wait of those whose time is over; O(those) as each list is in order. */
+static void expire_conns(struct worker *w)
+{
+    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++) {
+        struct list *head = &w->conns.phases[phase];
+        nsec_t timeout = conn_phase_timeout(&w->conns, phase);
+
+        while (!list_is_empty(head)) {
+            struct conn *c = list_first(head, struct conn, link);
+
+            if (timeout == NSEC_NEVER || w->conns.now - c->since < timeout)
+                break;
+            conn_expire(c);
+        }
+    }
+}
+
+static void free_conn(struct conn *c)
+{
+    (void)conn_free(c);
+}
+
+/* Return: whether all is done. */
+static bool drain(struct worker *w)
+{
+    nsec_t waited = w->conns.now - w->stop_at;
+    nsec_t timeout = w->orders.drain_timeout;
+
+    if (waited >= TEXT_PATIENCE(timeout)) {
+        for_each_conn(w, CONN_OPEN, conn_finish);
+        for_each_conn(w, CONN_WAITING, conn_finish);
+    }
+    if (waited >= NATIVE_PATIENCE(timeout))
+        for_each_conn(w, CONN_PARTING, conn_finish);
+    if (waited >= timeout)
+        for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++)
+            for_each_conn(w, phase, free_conn);
+
+    return w->conns.n_conns == 0;
+}
+
+static nsec_t next_deadline(struct worker *w)
+{
+    nsec_t next = acceptor_deadline(&w->acceptor);
+
+    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++) {
+        struct list *head = &w->conns.phases[phase];
+        nsec_t timeout = conn_phase_timeout(&w->conns, phase);
+
+        if (!list_is_empty(head) && timeout != NSEC_NEVER)
+            next = MIN(next, list_first(head, struct conn, link)->since + timeout);
+    }
+    if (w->stop_at > 0) {
+        nsec_t timeout = w->orders.drain_timeout;
+        nsec_t marks[] = {TEXT_PATIENCE(timeout), NATIVE_PATIENCE(timeout), timeout};
+
+        for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+            if (w->stop_at + marks[i] > w->conns.now)
+                next = MIN(next, w->stop_at + marks[i]);
+    }
+    if (w->conns.last_native > 0 && w->conns.now < w->conns.last_native + HEARTBEAT_AFTER_MESSAGE)
+        next = MIN(next, w->conns.now + HEARTBEAT);
+
+    return next;
+}
+
+static bool may_spin(struct worker *w)
+{
+    return w->orders.busy_poll > 0 && w->conns.n_conns > 0 &&
+           w->conns.now - w->last_event < w->orders.busy_poll;
+}
+
+static nsec_t wait_time(struct worker *w)
+{
+    nsec_t next;
+
+    if (may_spin(w))
+        return 0;
+    next = next_deadline(w);
+    if (next == NSEC_NEVER)
+        return NSEC_NEVER;
+    return next > w->conns.now ? next - w->conns.now : 0;
+}
+
+/* One thread says it for all. */
+static void note_clock_step(struct worker *w)
+{
+    int64_t step = stamp_bridge_last_step(&w->conns.bridge);
+
+    if (w->conns.bridge.n_steps == w->n_steps_said)
+        return;
+    w->n_steps_said = w->conns.bridge.n_steps;
+    if (w->log.worker == 0)
+        log_text(&w->log, CLOCK_STEPPED,
+                 &((struct log_data){LOG_VALUES({LOG_FIELD_STEP, (uint64_t)step})}),
+                 "the real-time clock was stepped by %+.6f s", (double)step / 1e9);
+}
+
+static void take_times(struct worker *w, int n_events, nsec_t timeout)
+{
+    struct conn_shared *conns = &w->conns;
+    nsec_t before = conns->now;
+    nsec_t passed;
+
+    conns->now = stamp_bridge_look(&conns->bridge, conns->clock);
+    passed = conns->now - before;
+
+    /* What was ready at the last look was in its batch, unless that was full. */
+    if (!w->batch_was_full)
+        conns->looked_at = before;
+    w->batch_was_full = n_events == LOOP_BATCH;
+    conns->away = timeout != NSEC_NEVER && passed > timeout + AWAY_MIN &&
+                  passed - timeout > passed / 4 * 3;
+    if (n_events > 0)
+        w->last_event = conns->now;
+    note_clock_step(w);
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    bool done = false;
+
+    while (!done) {
+        nsec_t timeout = wait_time(w);
+        int n = loop_wait(&w->loop, timeout);
+
+        take_times(w, n, timeout);
+        if (n > 0)
+            loop_dispatch(&w->loop, n);
+        expire_conns(w);
+        acceptor_tick(&w->acceptor);
+        done = w->stop_at > 0 && drain(w);
+        atomic_fetch_add_explicit(&w->n_turns, 1, memory_order_relaxed);
+    }
+
+    atomic_store(&w->ended, true);
+    wake_signal(w->ended_fd);
+    return NULL;
+}
+
+int worker_new(struct worker **ret_worker, const struct worker_shared *shared, unsigned index,
+               const struct worker_orders *orders)
+{
+    _cleanup_(worker_freep) struct worker *w = malloc(sizeof(*w));
+    int r;
+
+    if (!w)
+        return -ENOMEM;
+    *w = (struct worker){
+        .loop = LOOP_INIT,
+        .wake = {.fd = -1, .ready = take_orders},
+        .acceptor = ACCEPTOR_INIT,
+        .log = LOG_INIT,
+        .conns = {
+            .loop = &w->loop,
+            .admission = shared->admission,
+            .log = &w->log,
+            .stats = &w->stats,
+            .clock = shared->clock,
+            .limits = orders->limits,
+        },
+        .orders = *orders,
+        .mailbox = *orders,
+        .mailbox_lock = PTHREAD_MUTEX_INITIALIZER,
+        .ended_fd = shared->ended_fd,
+    };
+    set_terms(w);
+
+    r = log_init(&w->log, shared->log, shared->clock, (uint16_t)index);
+    if (r < 0)
+        return r;
+    r = loop_init(&w->loop);
+    if (r < 0)
+        return r;
+    r = conn_shared_init(&w->conns);
+    if (r < 0)
+        return r;
+    w->wake.fd = wake_open();
+    if (w->wake.fd < 0)
+        return w->wake.fd;
+    r = loop_add(&w->loop, &w->wake, EPOLLIN);
+    if (r < 0)
+        return r;
+    r = acceptor_init(&w->acceptor, &w->conns, shared->listeners, shared->n_listeners,
+                      shared->n_workers == 1);
+    if (r < 0)
+        return r;
+
+    *ret_worker = take_ptr(w);
+    return 0;
+}
+
+struct worker *worker_free(struct worker *w)
+{
+    if (!w)
+        return NULL;
+
+    assert(!w->running);
+    acceptor_deinit(&w->acceptor);
+    fd_closep(&w->wake.fd);
+    conn_shared_deinit(&w->conns);
+    loop_deinit(&w->loop);
+    log_deinit(&w->log);
+    (void)pthread_mutex_destroy(&w->mailbox_lock);
+    free(w);
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    int r = pthread_create(&w->thread, NULL, run, w);
+
+    w->running = r == 0;
+    return -r;
+}
+
+void worker_join(struct worker *w)
+{
+    if (w->running)
+        (void)pthread_join(w->thread, NULL);    /* fails only for a thread that is not ours */
+    w->running = false;
+}
+
+void worker_order(struct worker *w, const struct worker_orders *orders)
+{
+    pthread_mutex_lock(&w->mailbox_lock);
+    w->mailbox = *orders;
+    w->n_orders_given++;
+    pthread_mutex_unlock(&w->mailbox_lock);
+    worker_poke(w);
+}
+
+bool worker_has_obeyed(struct worker *w)
+{
+    return atomic_load(&w->n_orders_taken) == w->n_orders_given;
+}
+
+void worker_poke(struct worker *w)
+{
+    wake_signal(w->wake.fd);
+}
