@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dial: a socket to a server, made without waiting, with the options that the user wants on it.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/options.h"
+#include "common/addr.h"
+
+/* What all sockets of a run have in common. */
+struct dial_config {
+    bool has_source;
+    struct addr source;             /* address to leave from */
+    char device[IFNAMSIZ];          /* device to leave by, "" = any */
+    uint16_t source_port;           /* of the first connection, 0 = any */
+    int dscp;                       /* -1 = leave as it is */
+    bool nagle;
+    bool reset;                     /* end with a reset, which leaves no TIME_WAIT behind */
+};
+
+/**
+ * dial_config_init() - take the options that concern sockets
+ * @ret_reason: on failure, what was expected
+ *
+ * Return: 0 or -EINVAL.
+ */
+int dial_config_init(struct dial_config *c, const struct options *o, const char **ret_reason);
+
+enum {
+    DIAL_CONNECTED = 0,
+    DIAL_IN_PROGRESS = 1,           /* ask dial_finish() once the socket is writable */
+};
+
+/**
+ * dial_start() - begin to connect
+ * @to:         the server
+ * @index:      of the connection in the run, for its source port
+ * @ret_fd:     the socket, non-blocking; the caller's
+ * @ret_what:   on failure, what could not be done: "connect", "bind to eth7", ...
+ *
+ * Return: DIAL_CONNECTED, DIAL_IN_PROGRESS, or negative errno.
+ */
+int dial_start(const struct dial_config *c, const struct addr *to, uint32_t index, int *ret_fd,
+               const char **ret_what);
+
+/* How connecting ended: 0, or negative errno. */
+int dial_finish(int fd);

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/link.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/base.h"
+#include "common/parse.h"
+
+int link_init(struct link *l, const struct link_config *config, uint32_t index, int epoll_fd)
+{
+    *l = (struct link){
+        .config = config,
+        .epoll_fd = epoll_fd,
+        .fd = -1,
+        .index = index,
+        .deadline = NSEC_NEVER,
+    };
+    return target_init(&l->target, &config->target);
+}
+
+void link_deinit(struct link *l)
+{
+    fd_closep(&l->fd);
+    target_deinit(&l->target);
+}
+
+void link_say(struct link *l, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(l->reason, sizeof(l->reason), format, args);
+    va_end(args);
+}
+
+static void say_address(struct link *l, const char *what, const char *why)
+{
+    char address[ADDR_TEXT_SIZE];
+
+    addr_format(&l->config->addrs[l->n_addr], address);
+    link_say(l, "%s %s: %s", what, address, why);
+}
+
+static void say_timeout(struct link *l, const char *what)
+{
+    char duration[FORMAT_DURATION_SIZE];
+    char why[64];
+
+    format_duration(l->config->timeout, duration);
+    (void)snprintf(why, sizeof(why), "no answer within %s", duration);
+    say_address(l, what, why);
+}
+
+static int watch(struct link *l, int operation, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data = {.ptr = l}};
+
+    l->events = events;
+    return epoll_ctl(l->epoll_fd, operation, l->fd, &event) < 0 ? -errno : 0;
+}
+
+void link_arm(struct link *l)
+{
+    uint32_t events = EPOLLIN | (target_wants_send(&l->target) ? (uint32_t)EPOLLOUT : 0);
+
+    /* Only a connection that is full or was full until now pays for a system call here. That
+     * changing what is watched fails is not to be expected: nothing is allocated for it. */
+    if (l->fd >= 0 && events != l->events)
+        (void)watch(l, EPOLL_CTL_MOD, events);
+}
+
+/* The connection stands: the protocol begins. */
+static void start(struct link *l, nsec_t now)
+{
+    struct stream stream = {.ops = &stream_socket_ops, .ctx = &l->fd};
+
+    l->connect_time = now - l->began;
+    l->deadline = now + l->config->timeout;
+    l->state = LINK_GREETING;
+    target_start(&l->target, &stream);
+}
+
+static int try_address(struct link *l, nsec_t now)
+{
+    const char *what;
+    bool is_connected;
+    int r;
+
+    link_close(l);
+    r = dial_start(&l->config->dial, &l->config->addrs[l->n_addr], l->index, &l->fd, &what);
+    if (r < 0) {
+        say_address(l, what, strerror(-r));
+        return r;
+    }
+
+    l->state = LINK_CONNECTING;
+    l->began = now;
+    l->deadline = now + l->config->timeout;
+    is_connected = r == DIAL_CONNECTED;
+    r = watch(l, EPOLL_CTL_ADD, EPOLLOUT);
+    if (r < 0) {
+        say_address(l, "watch the connection to", strerror(-r));
+        return r;
+    }
+    if (is_connected)
+        start(l, now);
+    return 0;
+}
+
+/* From this address on: the first that does not refuse at once. */
+static int try_addresses(struct link *l, nsec_t now)
+{
+    int r = -EADDRNOTAVAIL;
+
+    for (; l->n_addr < l->config->n_addrs; l->n_addr++) {
+        r = try_address(l, now);
+        if (r == 0)
+            return 0;
+    }
+    link_close(l);
+    return r;
+}
+
+static int try_next_address(struct link *l, nsec_t now, int error)
+{
+    l->n_addr++;
+    if (l->n_addr < l->config->n_addrs)
+        return try_addresses(l, now);
+    link_close(l);
+    return error;
+}
+
+int link_open(struct link *l, nsec_t now)
+{
+    l->n_addr = 0;
+    return try_addresses(l, now);
+}
+
+int link_writable(struct link *l, nsec_t now)
+{
+    int r = dial_finish(l->fd);
+
+    if (r < 0) {
+        say_address(l, "connect to", strerror(-r));
+        return try_next_address(l, now, r);
+    }
+    start(l, now);
+    return 0;
+}
+
+int link_try_text(struct link *l, nsec_t now)
+{
+    l->target.text_only = true;
+    return try_addresses(l, now);
+}
+
+int link_expire(struct link *l, nsec_t now)
+{
+    if (l->state == LINK_CONNECTING) {
+        say_timeout(l, "connect to");
+        return try_next_address(l, now, -ETIMEDOUT);
+    }
+    if (l->config->target.protocol == PROTOCOL_AUTO && !l->target.text_only)
+        return link_try_text(l, now);
+    say_timeout(l, "hello to");
+    link_close(l);
+    return -ETIMEDOUT;
+}
+
+void link_is_up(struct link *l)
+{
+    l->state = LINK_UP;
+    l->deadline = NSEC_NEVER;
+}
+
+void link_close(struct link *l)
+{
+    target_stop(&l->target);
+    fd_closep(&l->fd);              /* which also ends its watch */
+    l->events = 0;
+    l->state = LINK_DOWN;
+    l->deadline = NSEC_NEVER;
+}

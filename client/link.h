@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Link: the life of one connection of a run: connecting (all addresses of the server in turn), the
+ * greeting, being up, being closed, and what went wrong in one line.
+ *
+ * When to try again, and what becomes of the requests of a connection that is lost, is decided by
+ * the runner, which owns all links of its thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/dial.h"
+#include "client/target.h"
+#include "common/addr.h"
+#include "common/clock.h"
+
+/* What all links of a run have in common. */
+struct link_config {
+    const struct addr *addrs;       /* the server's, in the order to try; borrowed */
+    size_t n_addrs;
+    struct dial_config dial;
+    struct target_config target;
+    nsec_t timeout;                 /* of connecting to an address, and of the greeting */
+};
+
+enum link_state {
+    LINK_DOWN,
+    LINK_CONNECTING,
+    LINK_GREETING,
+    LINK_UP,                        /* requests can be sent */
+};
+
+#define LINK_FAILURE_SIZE 256
+
+struct link {
+    const struct link_config *config;       /* borrowed */
+    struct target target;
+    int epoll_fd;                   /* borrowed */
+    int fd;
+    uint32_t index;                 /* in the run, from 0 */
+    enum link_state state;
+    uint32_t events;                /* what epoll waits for */
+    size_t n_addr;                  /* the address that is tried or connected */
+    nsec_t deadline;                /* connecting or greeting ends, or a new try begins; or NEVER */
+    nsec_t began;                   /* when connecting to this address began [ns] */
+    nsec_t connect_time;            /* how long that took, once it is done [ns] */
+
+    /* The runner's notes. */
+    bool is_dirty;                  /* in the list of those to be flushed */
+    bool is_told;                   /* the server said that it stops */
+    unsigned n_tries;               /* since it was last up */
+    nsec_t down_since;              /* an outage, 0 = none */
+    uint64_t n_lost;                /* in this outage */
+    uint64_t n_resent;
+    uint64_t n_not_sent;
+    char reason[LINK_FAILURE_SIZE]; /* of this outage, and of the last failure */
+};
+
+/* @epoll_fd gets the link's descriptors with the link's address as data. */
+int link_init(struct link *l, const struct link_config *config, uint32_t index, int epoll_fd);
+void link_deinit(struct link *l);
+
+/**
+ * link_open() - begin to connect, to the first address
+ *
+ * Return: 0: it goes on, or it stands already; negative errno with l->reason if no address could be
+ * connected to.
+ */
+int link_open(struct link *l, nsec_t now);
+
+/**
+ * link_writable() - a socket that connects has an answer
+ *
+ * Return: as link_open().
+ */
+int link_writable(struct link *l, nsec_t now);
+
+/**
+ * link_expire() - the deadline of connecting or greeting has passed
+ *
+ * Return: as link_open().
+ */
+int link_expire(struct link *l, nsec_t now);
+
+/* The server wants no hello: connect again, in text. As link_open(). */
+int link_try_text(struct link *l, nsec_t now);
+
+/* The greeting is over. */
+void link_is_up(struct link *l);
+
+/* Waits for room in the socket as long as there is something to send. */
+void link_arm(struct link *l);
+
+/* Ends the connection, if there is one. */
+void link_close(struct link *l);
+
+/* Notes why, for people: "what: error". */
+void link_say(struct link *l, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/pacer.h"
+
+void pacer_init(struct pacer *p, enum pacer_kind kind, nsec_t start, double interval,
+                nsec_t duration, uint64_t n_max, uint64_t seed)
+{
+    *p = (struct pacer){
+        .kind = kind,
+        .start = start,
+        .end = duration > 0 ? start + duration : NSEC_NEVER,
+        .interval = interval,
+        .n_max = n_max,
+    };
+    rng_seed(&p->rng, seed);
+    if (kind == PACER_POISSON)
+        p->offset = rng_exponential(&p->rng, interval);
+}
+
+/*
+ * A double holds whole nanoseconds up to 104 days of run. Behind that the grid gets coarser, by a
+ * nanosecond first; it never drifts, as each point is computed from the start.
+ */
+static nsec_t next_due(const struct pacer *p)
+{
+    switch (p->kind) {
+    case PACER_CLOSED:
+        return p->start;
+    case PACER_FIXED:
+        return p->start + (nsec_t)((double)p->n_taken * p->interval);
+    case PACER_POISSON:
+        return p->start + (nsec_t)p->offset;
+    }
+    return p->start;
+}
+
+nsec_t pacer_next(const struct pacer *p)
+{
+    nsec_t due;
+
+    if (p->n_taken >= p->n_max)
+        return NSEC_NEVER;
+    due = next_due(p);
+    return due < p->end ? due : NSEC_NEVER;
+}
+
+static void advance(struct pacer *p)
+{
+    p->n_taken++;
+    if (p->kind == PACER_POISSON)
+        p->offset += rng_exponential(&p->rng, p->interval);
+}
+
+bool pacer_take(struct pacer *p, nsec_t now, nsec_t *ret_due)
+{
+    nsec_t due = pacer_next(p);
+
+    if (due > now)
+        return false;
+    if (p->kind == PACER_CLOSED) {
+        if (now >= p->end)
+            return false;
+        due = now;
+    }
+
+    advance(p);
+    *ret_due = due;
+    return true;
+}
+
+bool pacer_is_done(const struct pacer *p, nsec_t now)
+{
+    return pacer_next(p) == NSEC_NEVER || (p->kind == PACER_CLOSED && now >= p->end);
+}
+
+uint64_t pacer_skip(struct pacer *p, nsec_t now)
+{
+    uint64_t n = 0;
+
+    if (p->kind == PACER_CLOSED)
+        return 0;
+    while (pacer_next(p) < now) {
+        advance(p);
+        n++;
+    }
+    return n;
+}

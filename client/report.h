@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Report: the seam between what a run finds and how it is written down.
+ *
+ * All of it happens on the reporting thread. A writer reports an error of its stream by ferror();
+ * nothing else can go wrong.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "client/options.h"
+#include "client/record.h"
+#include "client/result.h"
+#include "client/slo.h"
+#include "common/clock.h"
+
+/* What is known before the first message. */
+struct report_context {
+    const struct options *options;
+    const struct clock_src *clock;
+    const char *host;               /* as the user named it, without the port */
+    const char *address;            /* the first that was found; "" = none yet */
+    FILE *out;                      /* borrowed */
+};
+
+/* What is known in the end. */
+struct report_summary {
+    const struct result *result;
+    bool is_interrupted;            /* by a signal */
+    bool is_final;                  /* else the run goes on */
+    uint64_t n_dropped;             /* records that the reporter missed */
+    struct slo slo;
+    bool slo_met[SLO_CONDITIONS_MAX];
+    int exit_status;
+};
+
+struct report;
+
+struct report_ops {
+    void (*begin)(struct report *r, const char *protocol);
+    /* Something happened; RECORD_CONNECTED comes as begin(). */
+    void (*record)(struct report *r, const struct record *record);
+    void (*interim)(struct report *r, const struct report_summary *summary);
+    void (*end)(struct report *r, const struct report_summary *summary);
+};
+
+struct report {
+    const struct report_ops *ops;
+    struct report_context context;
+    bool has_begun;
+    uint64_t n_rows;                /* replies written */
+};
+
+extern const struct report_ops report_text_ops;
+extern const struct report_ops report_json_ops;
+extern const struct report_ops report_json_stream_ops;
+extern const struct report_ops report_csv_ops;
+
+/* Wall time of a moment on the monotonic clock [ns since the epoch]. */
+static inline nsec_t report_real_time(const struct report *r, nsec_t at)
+{
+    return clock_real(r->context.clock) - (clock_now(r->context.clock) - at);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The report for people: ping's shape, then percentiles. All times are in one unit, milliseconds.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <uuid.h>
+
+#include "client/report.h"
+#include "common/base.h"
+#include "common/parse.h"
+
+/* Below this median a microsecond is too coarse. */
+#define FINE_BELOW (100 * NSEC_PER_USEC)
+
+static double ms(double ns)
+{
+    return ns / (double)NSEC_PER_MSEC;
+}
+
+static void print_load(FILE *out, const struct options *o)
+{
+    char text[FORMAT_DURATION_SIZE];
+
+    if (o->arrivals == ARRIVALS_CLOSED) {
+        (void)fputs("closed loop", out);
+    } else if (o->interval < 1) {
+        (void)fprintf(out, "%.6g messages/s", (double)NSEC_PER_SEC / o->interval);
+    } else {
+        format_duration((nsec_t)o->interval, text);
+        (void)fprintf(out, "one message each %s%s", text,
+                      o->arrivals == ARRIVALS_POISSON ? " in the mean" : "");
+    }
+    if (o->connections > 1)
+        (void)fprintf(out, ", %u connections", o->connections);
+}
+
+static void text_begin(struct report *r, const char *protocol)
+{
+    FILE *out = r->context.out;
+
+    (void)fprintf(out, "TCPTIMER %s (%s): %s protocol, ", r->context.host, r->context.address,
+                  protocol);
+    print_load(out, r->context.options);
+    (void)fputc('\n', out);
+}
+
+static void text_record(struct report *r, const struct record *record)
+{
+    const struct options *o = r->context.options;
+    FILE *out = r->context.out;
+    char uuid[37], stamp[CLOCK_RFC3339_SIZE];
+
+    if (record->kind != RECORD_REPLY || o->quiet)
+        return;
+    if (!o->verbose && (o->arrivals == ARRIVALS_CLOSED || o->interval < 100.0 * NSEC_PER_MSEC))
+        return;
+    if (o->timestamps) {
+        clock_format_rfc3339(report_real_time(r, record->at), stamp);
+        (void)fprintf(out, "%s ", stamp);
+    }
+    (void)fprintf(out, "seq=%" PRIu64, record->seq);
+    if (o->connections > 1)
+        (void)fprintf(out, " connection=%u", record->connection);
+    if (o->verbose) {
+        uuid_unparse_lower(record->uuid, uuid);
+        (void)fprintf(out, " uuid=%s", uuid);
+    }
+    (void)fprintf(out, " rtt=%.3f ms", ms((double)record->reply.service));
+    if (record->reply.response - record->reply.service >= NSEC_PER_USEC)
+        (void)fprintf(out, " response=%.3f ms", ms((double)record->reply.response));
+    (void)fprintf(out, " delta=%.3f ms%s%s%s\n", ms((double)record->reply.delta),
+                  record->is_late ? " (late)" : "", record->is_resent ? " (sent again)" : "",
+                  record->is_omitted ? " (warm-up)" : "");
+}
+
+static void print_counts(FILE *out, const struct result *res)
+{
+    double lost = res->sent > 0 ? 100.0 * (double)res->lost / (double)res->sent : 0;
+
+    (void)fprintf(out, "%" PRIu64 " sent, %" PRIu64 " received, %.4g%% lost, time %.0fms\n",
+                  res->sent, res->received, lost, ms((double)(res->ended - res->began)));
+    const struct {
+        uint64_t n;
+        const char *what;
+    } more[] = {
+        {res->late, "late"},
+        {res->missing, "passed over by the server"},
+        {res->wrong, "wrong replies"},
+        {res->resent, "sent again on a new connection"},
+        {res->not_sent, "due but not sent"},
+        {res->omitted, "left out as warm-up"},
+    };
+    bool any = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(more); i++) {
+        if (more[i].n == 0)
+            continue;
+        (void)fprintf(out, "%s%" PRIu64 " %s", any ? ", " : "", more[i].n, more[i].what);
+        any = true;
+    }
+    if (any)
+        (void)fputc('\n', out);
+    if (res->n_outages > 0)
+        (void)fprintf(out, "%" PRIu64 " outage%s, %.3f s in all\n", res->n_outages,
+                      res->n_outages == 1 ? "" : "s",
+                      (double)res->outage_time / (double)NSEC_PER_SEC);
+}
+
+static void print_ping_line(FILE *out, const char *name, const struct hist *h, int digits)
+{
+    (void)fprintf(out, "%s min/avg/max/mdev = %.*f/%.*f/%.*f/%.*f ms\n", name, digits,
+                  ms((double)hist_min(h)), digits, ms(hist_mean(h)), digits,
+                  ms((double)hist_max(h)), digits, ms(hist_stddev(h)));
+}
+
+/* "0.062 (0.061 .. 0.063)"; a percentile that the sample is too small for is marked. */
+static void format_percentile(char *ret, size_t size, const struct hist *h, double percentile,
+                              int digits)
+{
+    nsec_t low, high;
+    double value = ms((double)hist_value_at_percentile(h, percentile));
+
+    if (hist_percentile_bounds(h, percentile, &low, &high))
+        (void)snprintf(ret, size, "%.*f (%.*f .. %.*f)", digits, value, digits, ms((double)low),
+                       digits, ms((double)high));
+    else
+        (void)snprintf(ret, size, "%.*f (too few)", digits, value);
+}
+
+static bool differ(const struct result *res)
+{
+    double service = hist_mean(res->service), response = hist_mean(res->response);
+
+    return response - service > 0.001 * service;
+}
+
+static void print_percentiles(FILE *out, const struct options *o, const struct result *res,
+                              int digits)
+{
+    bool both = differ(res);
+    char service[64], response[64];
+
+    (void)fprintf(out, "\n%-10s %-32s%s\n", "percentile", "service RTT [ms] (95% confidence)",
+                  both ? " response RTT [ms]" : "");
+    for (size_t i = 0; i < o->n_percentiles; i++) {
+        const struct percentile *p = &o->percentiles[i];
+
+        format_percentile(service, sizeof(service), res->service, p->value, digits);
+        format_percentile(response, sizeof(response), res->response, p->value, digits);
+        if (both)
+            (void)fprintf(out, "p%-9s %-33s %s\n", p->name, service, response);
+        else
+            (void)fprintf(out, "p%-9s %s\n", p->name, service);
+    }
+}
+
+static void print_slo(FILE *out, const struct report_summary *s)
+{
+    for (size_t i = 0; i < s->slo.n_conditions; i++) {
+        if (s->slo_met[i])
+            (void)fprintf(out, "failed: %s\n", s->slo.conditions[i].text);
+    }
+}
+
+static void print_summary(struct report *r, const struct report_summary *s)
+{
+    const struct result *res = s->result;
+    FILE *out = r->context.out;
+    int digits;
+
+    (void)fprintf(out, "\n--- %s tcptimer statistics ---\n", r->context.host);
+    print_counts(out, res);
+    if (s->n_dropped > 0)
+        (void)fprintf(out, "%" PRIu64 " lines dropped, as they came faster than they could be "
+                      "written\n", s->n_dropped);
+    if (hist_count(res->service) > 0) {
+        digits = hist_value_at_percentile(res->service, 50) < FINE_BELOW ? 4 : 3;
+        print_ping_line(out, "rtt", res->service, digits);
+        if (differ(res))
+            print_ping_line(out, "response rtt", res->response, digits);
+        print_percentiles(out, r->context.options, res, digits);
+    }
+    print_slo(out, s);
+}
+
+static void text_end(struct report *r, const struct report_summary *s)
+{
+    /* Refused or not resolved is one line, on stderr, and no statistics. */
+    if (r->has_begun)
+        print_summary(r, s);
+}
+
+const struct report_ops report_text_ops = {
+    .begin = text_begin,
+    .record = text_record,
+    .interim = print_summary,
+    .end = text_end,
+};

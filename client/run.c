@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <uuid.h>
+
+#include "client/report.h"
+#include "client/runner.h"
+#include "client/slo.h"
+#include "common/base.h"
+#include "common/parse.h"
+
+/* How often rows are fetched while they come slowly, and while they come fast. */
+#define TICK_SLOW_MS 100
+#define TICK_FAST_MS 10
+
+/* More than these at a time is fast. */
+#define RECORDS_FAST 64
+
+/* Lines of warning in a second; what exceeds them is counted. */
+#define WARNINGS_MAX 10
+
+struct run {
+    const struct options *options;
+    const struct clock_src *clock;
+    struct addr_target target;
+    struct addr *addrs;
+    char address[ADDR_TEXT_SIZE];
+    struct runner_config config;
+    struct runner **runners;
+    uint32_t n_runners;
+    uint32_t n_started;             /* of them with a thread */
+    int signal_fd;
+    int report_fd;
+    struct report report;
+    struct result total;
+    bool has_begun;                 /* all are connected and the load has begun */
+    bool is_interrupted;
+    bool is_forced;
+    bool is_pipe_broken;            /* nobody reads our output any more */
+    unsigned n_warnings;            /* in this second */
+    uint64_t n_suppressed;
+    nsec_t warnings_since;
+};
+
+static void say(const char *format, ...) _printf_(1, 2);
+
+static void say(const char *format, ...)
+{
+    char line[512];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    (void)fprintf(stderr, "tcptimer: %s\n", line);
+}
+
+static void command_all(struct run *run, enum runner_command command)
+{
+    for (uint32_t i = 0; i < run->n_started; i++)
+        runner_command(run->runners[i], command);
+}
+
+/* ---- Warnings: what a person should see at once, whatever the output is ---- */
+
+static void warn_about(struct run *run, const struct record *record)
+{
+    char uuid[37], duration[FORMAT_DURATION_SIZE];
+    nsec_t now = clock_now(run->clock);
+
+    if (now - run->warnings_since >= NSEC_PER_SEC) {
+        if (run->n_suppressed > 0)
+            say("%llu more warnings", (unsigned long long)run->n_suppressed);
+        run->warnings_since = now;
+        run->n_warnings = 0;
+        run->n_suppressed = 0;
+    }
+    if (run->n_warnings++ >= WARNINGS_MAX) {
+        run->n_suppressed++;
+        return;
+    }
+
+    switch ((enum record_kind)record->kind) {
+    case RECORD_OVERDUE:
+        uuid_unparse_lower(record->uuid, uuid);
+        format_duration(run->options->timeout, duration);
+        say("no reply to message %llu (%s) within %s", (unsigned long long)record->seq, uuid,
+            duration);
+        break;
+    case RECORD_MISSING:
+        uuid_unparse_lower(record->uuid, uuid);
+        say("no reply to message %llu (%s), a later one was answered",
+            (unsigned long long)record->seq, uuid);
+        break;
+    case RECORD_WRONG:
+        say("wrong reply: no message has the UUID %s", record->text);
+        break;
+    case RECORD_OUTAGE:
+        say("connection lost: %s; connecting again", record->text);
+        break;
+    case RECORD_RESTORED:
+        format_duration(record->outage.length / NSEC_PER_USEC * NSEC_PER_USEC, duration);
+        say("connected again after %s: %llu lost, %llu sent again, %llu not sent", duration,
+            (unsigned long long)record->outage.n_lost,
+            (unsigned long long)record->outage.n_resent,
+            (unsigned long long)record->outage.n_not_sent);
+        break;
+    case RECORD_NOTICE:
+        say("%s", record->text);
+        break;
+    case RECORD_CONNECTED:
+    case RECORD_REPLY:
+    case RECORD_LOST:
+        run->n_warnings--;
+        break;
+    }
+}
+
+/* ---- Records ---- */
+
+static void handle_record(struct run *run, const struct record *record)
+{
+    if (record->kind == RECORD_CONNECTED) {
+        if (!run->report.has_begun) {
+            run->report.has_begun = true;
+            run->report.ops->begin(&run->report, record->text);
+        }
+        return;
+    }
+    warn_about(run, record);
+    run->report.ops->record(&run->report, record);
+}
+
+/* Return: how many there were. */
+static size_t drain_records(struct run *run)
+{
+    const struct record *record;
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < run->n_runners; i++) {
+        while ((record = record_ring_peek(&run->runners[i]->ring)) != NULL) {
+            handle_record(run, record);
+            record_ring_pop(&run->runners[i]->ring);
+            n++;
+        }
+    }
+    if (n > 0 && !run->is_pipe_broken && fflush(run->report.context.out) != 0) {
+        run->is_pipe_broken = true;
+        command_all(run, RUNNER_DRAIN);
+    }
+    return n;
+}
+
+/* ---- Phases ---- */
+
+static bool all_are(struct run *run, enum runner_phase phase)
+{
+    for (uint32_t i = 0; i < run->n_runners; i++) {
+        if (runner_phase(run->runners[i]) != phase)
+            return false;
+    }
+    return true;
+}
+
+/* One that ends early takes the others with it: its share of the load is gone. */
+static void follow_phases(struct run *run)
+{
+    if (!run->has_begun && all_are(run, RUNNER_STANDBY)) {
+        run->has_begun = true;
+        run->config.start = clock_now(run->clock);
+        command_all(run, RUNNER_GO);
+        return;
+    }
+    for (uint32_t i = 0; i < run->n_runners; i++) {
+        struct runner *r = run->runners[i];
+
+        if (runner_phase(r) == RUNNER_OVER && (!run->has_begun || r->result.error))
+            command_all(run, RUNNER_DRAIN);
+    }
+}
+
+static struct report_summary summarise(struct run *run, const struct result *result)
+{
+    struct report_summary s = {.result = result, .is_interrupted = run->is_interrupted};
+
+    for (uint32_t i = 0; i < run->n_runners; i++)
+        s.n_dropped += record_ring_n_dropped(&run->runners[i]->ring);
+    return s;
+}
+
+/* What there is so far, while the measuring goes on. */
+static void report_interim(struct run *run)
+{
+    struct result sum;
+
+    if (!run->has_begun || result_init(&sum) < 0)
+        return;
+    for (uint32_t i = 0; i < run->n_runners; i++) {
+        struct runner *r = run->runners[i];
+
+        runner_ask_snapshot(r, &sum);
+        while (!runner_has_snapshot(r) && runner_phase(r) != RUNNER_OVER) {
+            struct pollfd p = {.fd = run->report_fd, .events = POLLIN};
+            uint64_t count;
+
+            (void)poll(&p, 1, TICK_SLOW_MS);
+            (void)!read(run->report_fd, &count, sizeof(count));
+        }
+        if (!runner_has_snapshot(r))
+            result_merge(&sum, &r->result);
+    }
+    sum.ended = clock_now(run->clock);
+    struct report_summary s = summarise(run, &sum);
+
+    run->report.ops->interim(&run->report, &s);
+    (void)fflush(run->report.context.out);
+    result_deinit(&sum);
+}
+
+static void handle_signals(struct run *run)
+{
+    struct signalfd_siginfo info;
+
+    while (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGQUIT) {
+            report_interim(run);
+        } else if (run->is_interrupted) {
+            run->is_forced = true;
+            command_all(run, RUNNER_ABORT);
+        } else {
+            run->is_interrupted = true;
+            command_all(run, RUNNER_DRAIN);
+        }
+    }
+}
+
+static void report_loop(struct run *run)
+{
+    struct pollfd fds[] = {
+        {.fd = run->signal_fd, .events = POLLIN},
+        {.fd = run->report_fd, .events = POLLIN},
+    };
+    int tick = run->config.wants_rows ? TICK_SLOW_MS : -1;
+    uint64_t count;
+    size_t n;
+
+    while (!all_are(run, RUNNER_OVER)) {
+        (void)poll(fds, ARRAY_SIZE(fds), tick);
+        (void)!read(run->report_fd, &count, sizeof(count));
+        handle_signals(run);
+        follow_phases(run);
+        n = drain_records(run);
+        if (run->config.wants_rows)
+            tick = n > RECORDS_FAST ? TICK_FAST_MS : TICK_SLOW_MS;
+    }
+}
+
+/* ---- Setting up ---- */
+
+static int fail(struct run *run, enum run_error error, const char *format, ...) _printf_(3, 4);
+
+static int fail(struct run *run, enum run_error error, const char *format, ...)
+{
+    char message[RESULT_MESSAGE_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    result_fail(&run->total, error, message);
+    return -EINVAL;
+}
+
+static int resolve(struct run *run)
+{
+    const struct options *o = run->options;
+    const char *reason = "";
+    int r;
+
+    r = addr_parse_target(o->host, o->port, &run->target, &reason);
+    if (r < 0)
+        return fail(run, RUN_ERROR_USAGE, "host '%.80s': expected %s", o->host, reason);
+    run->report.context.host = run->target.host;
+    r = addr_resolve(&run->target, o->family, &run->addrs, &run->config.link.n_addrs, &reason);
+    if (r < 0)
+        return fail(run, RUN_ERROR_RESOLVE, "host '%.80s': %s", run->target.host, reason);
+    addr_format(&run->addrs[0], run->address);
+    run->config.link.addrs = run->addrs;
+    r = dial_config_init(&run->config.link.dial, o, &reason);
+    if (r < 0)
+        return fail(run, RUN_ERROR_USAGE, "--interface '%.80s': expected %s", o->source, reason);
+    return 0;
+}
+
+/* Connections take a descriptor each, and some are ours. */
+static int raise_descriptor_limit(struct run *run)
+{
+    rlim_t needed = (rlim_t)run->options->connections + 2 * (rlim_t)run->options->threads + 32;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
+        return 0;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < needed)
+        return fail(run, RUN_ERROR_SYSTEM,
+                    "%u connections need %llu descriptors, the limit is %llu (ulimit -n)",
+                    run->options->connections, (unsigned long long)needed,
+                    (unsigned long long)limit.rlim_max);
+    return 0;
+}
+
+static int take_signals(struct run *run)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGQUIT);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+
+    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    run->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (run->signal_fd < 0 || run->report_fd < 0)
+        return fail(run, RUN_ERROR_SYSTEM, "signalfd: %s", strerror(errno));
+    return 0;
+}
+
+/* The part of @total that falls to the connections before @link of @n_links. */
+static uint64_t share_before(uint64_t total, uint32_t link, uint32_t n_links)
+{
+    return (uint64_t)((unsigned __int128)total * link / n_links);
+}
+
+/*
+ * Thread i of N has the connections i, i + N, ... and of messages and time what falls to these. Its
+ * grid begins i intervals after the start, so that all grids together are the one that was asked
+ * for where the connections can be shared out evenly.
+ */
+static struct runner_share make_share(const struct options *o, uint32_t i)
+{
+    uint32_t n_links = o->connections / o->threads + (i < o->connections % o->threads);
+    uint32_t before = o->connections / o->threads * i + MIN(i, o->connections % o->threads);
+    uint64_t count = o->count;
+    uint64_t omit = o->omit_count;
+
+    return (struct runner_share){
+        .first_link = i,
+        .step = o->threads,
+        .n_links = n_links,
+        .n_messages = count == 0 ? UINT64_MAX
+                                 : share_before(count, before + n_links, o->connections) -
+                                       share_before(count, before, o->connections),
+        .n_omit = share_before(omit, before + n_links, o->connections) -
+                  share_before(omit, before, o->connections),
+        .interval = o->interval * o->connections / n_links,
+        .phase = o->arrivals == ARRIVALS_FIXED ? (nsec_t)(o->interval * i) : 0,
+    };
+}
+
+static int start_runners(struct run *run)
+{
+    const struct options *o = run->options;
+    int r;
+
+    run->runners = calloc(o->threads, sizeof(struct runner *));
+    if (!run->runners)
+        return fail(run, RUN_ERROR_SYSTEM, "out of memory");
+    for (uint32_t i = 0; i < o->threads; i++) {
+        struct runner_share share = make_share(o, i);
+
+        r = runner_new(&run->runners[i], &run->config, &share);
+        if (r < 0)
+            return fail(run, RUN_ERROR_SYSTEM, "setting up: %s", strerror(-r));
+        run->n_runners++;
+    }
+    /* A sleep may else last 50 us longer than asked for; threads inherit it, prctl(2). */
+    (void)prctl(PR_SET_TIMERSLACK, 1UL);
+    for (; run->n_started < run->n_runners; run->n_started++) {
+        r = runner_start(run->runners[run->n_started]);
+        if (r < 0)
+            return fail(run, RUN_ERROR_SYSTEM, "starting a thread: %s", strerror(-r));
+    }
+    return 0;
+}
+
+/* Rows scroll by while they come slowly enough to be read, as with ping. */
+static bool wants_rows(const struct options *o)
+{
+    if (o->output == OUTPUT_JSON_STREAM || o->output == OUTPUT_CSV || o->verbose || o->log)
+        return true;
+    return o->output == OUTPUT_TEXT && !o->quiet && o->arrivals != ARRIVALS_CLOSED &&
+           o->interval >= 100.0 * NSEC_PER_MSEC;
+}
+
+static const struct report_ops *find_report(enum output output)
+{
+    switch (output) {
+    case OUTPUT_TEXT:
+        return &report_text_ops;
+    case OUTPUT_JSON:
+        return &report_json_ops;
+    case OUTPUT_JSON_STREAM:
+        return &report_json_stream_ops;
+    case OUTPUT_CSV:
+        return &report_csv_ops;
+    }
+    return &report_text_ops;
+}
+
+static int init(struct run *run, const struct options *o)
+{
+    *run = (struct run){
+        .options = o,
+        .clock = &clock_system,
+        .signal_fd = -1,
+        .report_fd = -1,
+        .report = {
+            .ops = find_report(o->output),
+            .context = {.options = o, .clock = &clock_system, .host = o->host,
+                        .address = run->address, .out = stdout},
+        },
+    };
+    return result_init(&run->total);
+}
+
+static int set_up(struct run *run)
+{
+    int r;
+
+    r = resolve(run);
+    if (r == 0)
+        r = raise_descriptor_limit(run);
+    if (r == 0)
+        r = take_signals(run);
+    if (r < 0)
+        return r;
+
+    run->config.options = run->options;
+    run->config.clock = run->clock;
+    run->config.link.timeout = run->options->timeout;
+    run->config.wants_rows = wants_rows(run->options);
+    run->config.report_fd = run->report_fd;
+    target_config_init(&run->config.link.target, run->clock, run->options);
+    return start_runners(run);
+}
+
+static void tear_down(struct run *run)
+{
+    for (uint32_t i = 0; i < run->n_runners; i++)
+        runner_free(run->runners[i]);
+    free(run->runners);
+    free(run->addrs);
+    fd_closep(&run->signal_fd);
+    fd_closep(&run->report_fd);
+    result_deinit(&run->total);
+}
+
+/* ---- The end ---- */
+
+static double slo_value(const struct slo_condition *c, const struct result *r)
+{
+    const struct hist *h = c->of_service ? r->service : r->response;
+    bool is_empty = hist_count(h) == 0;
+
+    switch (c->kind) {
+    case SLO_PERCENTILE:
+        return is_empty ? NAN : (double)hist_value_at_percentile(h, c->percentile);
+    case SLO_MIN:
+        return is_empty ? NAN : (double)hist_min(h);
+    case SLO_MEAN:
+        return is_empty ? NAN : hist_mean(h);
+    case SLO_MAX:
+        return is_empty ? NAN : (double)hist_max(h);
+    case SLO_MDEV:
+        return is_empty ? NAN : hist_stddev(h);
+    case SLO_LOSS:
+        return r->sent == 0 ? NAN : (double)r->lost / (double)r->sent;
+    case SLO_LOST:
+        return (double)r->lost;
+    case SLO_LATE:
+        return (double)r->late;
+    case SLO_WRONG:
+        return (double)r->wrong;
+    case SLO_OUTAGES:
+        return (double)r->n_outages;
+    }
+    return NAN;
+}
+
+static int judge(struct run *run, struct report_summary *s)
+{
+    const struct result *r = s->result;
+    bool is_met = false;
+    char why[SLO_ERROR_SIZE];
+
+    if (run->options->fail_if && slo_parse(run->options->fail_if, &s->slo, why) == 0) {
+        for (size_t i = 0; i < s->slo.n_conditions; i++) {
+            s->slo_met[i] = slo_is_met(&s->slo.conditions[i],
+                                       slo_value(&s->slo.conditions[i], r));
+            is_met = is_met || s->slo_met[i];
+        }
+    }
+
+    if (run->is_forced)
+        return EXIT_FORCED;
+    if (r->error != RUN_ERROR_NONE)
+        return EXIT_ERROR;
+    if (is_met)
+        return EXIT_SLO_MET;
+    return r->lost > 0 ? EXIT_REPLIES_MISSING : EXIT_ALL_IN;
+}
+
+static int finish(struct run *run)
+{
+    for (uint32_t i = 0; i < run->n_runners; i++)
+        result_merge(&run->total, &run->runners[i]->result);
+
+    struct report_summary s = summarise(run, &run->total);
+
+    s.is_final = true;
+    s.exit_status = judge(run, &s);
+    if (run->total.error != RUN_ERROR_NONE)
+        say("%s", run->total.message);
+    run->report.ops->end(&run->report, &s);
+    /* A reader who went away has seen enough; that the disk is full he must be told. */
+    if (fflush(stdout) != 0 && errno != EPIPE && !run->is_pipe_broken) {
+        say("writing the report: %s", strerror(errno));
+        return EXIT_ERROR;
+    }
+    return s.exit_status;
+}
+
+int run_measurement(const struct options *o)
+{
+    struct run run;
+    int status;
+
+    if (init(&run, o) < 0) {
+        say("out of memory");
+        return EXIT_ERROR;
+    }
+    if (set_up(&run) == 0)
+        report_loop(&run);
+    else
+        command_all(&run, RUNNER_ABORT);
+    for (uint32_t i = 0; i < run.n_started; i++)
+        runner_join(run.runners[i]);
+    (void)drain_records(&run);
+    status = finish(&run);
+    tear_down(&run);
+    return status;
+}
+
+int run_refuse(const struct options *o, const char *message)
+{
+    struct run run;
+    int status;
+
+    if (init(&run, o) < 0) {
+        say("out of memory");
+        return EXIT_ERROR;
+    }
+    (void)fail(&run, RUN_ERROR_USAGE, "%s", message);
+    status = finish(&run);
+    tear_down(&run);
+    return status;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SLO: the conditions of --fail-if, 'p99>5ms,loss>0.1%': read once, judged at the end of a run.
+ *
+ * Pure: what a metric is worth is asked of the caller. The list fails if one of its conditions is
+ * true.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum slo_kind {
+    SLO_PERCENTILE,                 /* of the RTT [ns] */
+    SLO_MIN,
+    SLO_MEAN,
+    SLO_MAX,
+    SLO_MDEV,
+    SLO_LOSS,                       /* lost of sent, a fraction */
+    SLO_LOST,                       /* counts, from here on */
+    SLO_LATE,
+    SLO_WRONG,
+    SLO_OUTAGES,
+};
+
+enum slo_operator { SLO_ABOVE, SLO_AT_LEAST, SLO_BELOW, SLO_AT_MOST };
+
+struct slo_condition {
+    enum slo_kind kind;
+    bool of_service;                /* of the service RTT, else of the response RTT */
+    double percentile;              /* of SLO_PERCENTILE */
+    enum slo_operator op;
+    double limit;                   /* in the unit of the kind */
+    char text[40];                  /* as the user wrote it */
+};
+
+#define SLO_CONDITIONS_MAX 16
+
+struct slo {
+    struct slo_condition conditions[SLO_CONDITIONS_MAX];
+    size_t n_conditions;
+};
+
+#define SLO_ERROR_SIZE 128
+
+/**
+ * slo_parse() - read the list
+ * @text:       conditions between commas: METRIC OP LIMIT. METRIC is pN, min, avg, max or mdev, of
+ *              the response RTT or with "service." in front of the service RTT, against a duration;
+ *              loss against a percentage; lost, late, wrong or outages against a number. OP is one
+ *              of > >= < <=
+ * @ret:        the list
+ * @ret_error:  on failure which condition is wrong and what was expected
+ *
+ * Return: 0 or -EINVAL.
+ */
+int slo_parse(const char *text, struct slo *ret, char ret_error[static SLO_ERROR_SIZE]);
+
+/* Whether the condition is true of a metric that has this value; NaN (not known) is. */
+bool slo_is_met(const struct slo_condition *c, double value);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "tests/support/test.h"
+
+#include "client/slo.h"
+
+static struct slo_condition parse_one(const char *text)
+{
+    struct slo slo;
+    char why[SLO_ERROR_SIZE] = "";
+
+    assert_int_equal(slo_parse(text, &slo, why), 0);
+    assert_int_equal(slo.n_conditions, 1);
+    return slo.conditions[0];
+}
+
+static bool is_met(const char *text, double value)
+{
+    struct slo_condition c = parse_one(text);
+
+    return slo_is_met(&c, value);
+}
+
+static void test_times_are_compared_in_nanoseconds(void **state)
+{
+    (void)state;
+    assert_false(is_met("p99>5ms", 5e6));
+    assert_true(is_met("p99>5ms", 5e6 + 1));
+    assert_true(is_met("p99>=5ms", 5e6));
+    assert_true(is_met("min<1us", 999));
+    assert_false(is_met("min<1us", 1000));
+    assert_true(is_met("avg<=1.5", 1.5e9));
+}
+
+static void test_loss_is_a_fraction_of_what_was_sent(void **state)
+{
+    (void)state;
+    assert_true(is_met("loss>0.1%", 0.0011));
+    assert_false(is_met("loss>0.1%", 0.0009));
+    assert_true(is_met("loss>=100%", 1));
+}
+
+static void test_counts_are_plain_numbers(void **state)
+{
+    (void)state;
+    assert_true(is_met("lost>3", 4));
+    assert_false(is_met("outages>0", 0));
+    assert_true(is_met("late>=1", 1));
+    assert_false(is_met("wrong>0", 0));
+}
+
+static void test_what_is_not_known_fails(void **state)
+{
+    (void)state;
+    assert_true(is_met("p99>5ms", NAN));
+    assert_true(is_met("max<5ms", NAN));
+}
+
+static void test_the_list_keeps_order_and_words(void **state)
+{
+    struct slo slo;
+    char why[SLO_ERROR_SIZE];
+
+    (void)state;
+    assert_int_equal(slo_parse("p99.9>5ms,service.max>1s,loss>0%", &slo, why), 0);
+    assert_int_equal(slo.n_conditions, 3);
+    assert_int_equal(slo.conditions[0].kind, SLO_PERCENTILE);
+    assert_true(slo.conditions[0].percentile == 99.9);
+    assert_false(slo.conditions[0].of_service);
+    assert_int_equal(slo.conditions[1].kind, SLO_MAX);
+    assert_true(slo.conditions[1].of_service);
+    assert_string_equal(slo.conditions[2].text, "loss>0%");
+}
+
+static void assert_refused(const char *text, const char *word)
+{
+    struct slo slo;
+    char why[SLO_ERROR_SIZE] = "";
+
+    assert_int_equal(slo_parse(text, &slo, why), -EINVAL);
+    if (!strstr(why, word))
+        fail_msg("'%s' was refused with \"%s\", without \"%s\"", text, why, word);
+}
+
+static void test_an_error_names_the_part_and_what_was_expected(void **state)
+{
+    (void)state;
+    assert_refused("", "pN");
+    assert_refused("q99>5ms", "'q99'");
+    assert_refused("p100>5ms", "'p100'");
+    assert_refused("service.loss>1%", "'service.loss'");
+    assert_refused("p99", "> >= < or <=");
+    assert_refused("p99>5apples", "'5apples': expected a duration");
+    assert_refused("p99>", "expected a duration");
+    assert_refused("loss>1", "expected a percentage");
+    assert_refused("loss>%", "expected a percentage");
+    assert_refused("lost>1.5", "expected a number");
+    assert_refused("p99>5ms,", "''");
+    assert_refused("p99>5000000000000000000000000000000000000000ms", "39 characters");
+    assert_refused("lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,"
+                   "lost>1,lost>1,lost>1,lost>1,lost>1,lost>1", "16 conditions");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_times_are_compared_in_nanoseconds),
+        cmocka_unit_test(test_loss_is_a_fraction_of_what_was_sent),
+        cmocka_unit_test(test_counts_are_plain_numbers),
+        cmocka_unit_test(test_what_is_not_known_fails),
+        cmocka_unit_test(test_the_list_keeps_order_and_words),
+        cmocka_unit_test(test_an_error_names_the_part_and_what_was_expected),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
