@@ -69,9 +69,8 @@ enum {
     /* The arrival is that of a later byte than the request's last one: the request came in some
      * time in [arrival - window, arrival]. */
     PROTO_REPLY_SHARED_STAMP = 0x20,
-    /* With a shared stamp: when the server came to read the message that begins the window, at most
-     * a tenth of the window was left. It was stopped or busy, and would not have taken this request
-     * any earlier whenever it came. */
+    /* Beside a shared stamp: for most of the window the server did not run. It was stopped, or its
+     * CPU was taken away, and would have taken this request no earlier whenever it came. */
     PROTO_REPLY_SERVER_AWAY = 0x40,
 };
 

@@ -359,6 +359,9 @@ void session_depart(const struct session_output *out, nsec_t departure)
 void session_part(struct session *s, enum proto_reason reason, const char *text,
                   struct session_output *out)
 {
+    if (s->parted)
+        return;
+    s->parted = true;
     if (s->speech == SESSION_NATIVE && s->n_padding == 0)
         out->len += proto_notice_encode((uint8_t *)out->buf + out->len, PROTO_GOODBYE,
                                         (uint16_t)reason, proto_reason_text(reason));
