@@ -58,6 +58,9 @@ extern const struct report_ops report_json_ops;
 extern const struct report_ops report_json_stream_ops;
 extern const struct report_ops report_csv_ops;
 
+/* Whether the text report has a row for each reply. */
+bool report_text_shows_rows(const struct options *o);
+
 /* Wall time of a moment on the monotonic clock [ns since the epoch]. */
 static inline nsec_t report_real_time(const struct report *r, nsec_t at)
 {

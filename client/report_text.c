@@ -10,6 +10,9 @@
 #include "common/base.h"
 #include "common/parse.h"
 
+/* Rows are shown by themselves from this interval on. */
+#define ROW_INTERVAL (100.0 * (double)NSEC_PER_MSEC)
+
 /* Below this median a microsecond is too coarse. */
 #define FINE_BELOW (100 * NSEC_PER_USEC)
 
@@ -45,15 +48,21 @@ static void text_begin(struct report *r, const char *protocol)
     (void)fputc('\n', out);
 }
 
+/* Rows scroll by while they come slowly enough to be read, as with ping. */
+bool report_text_shows_rows(const struct options *o)
+{
+    if (o->output != OUTPUT_TEXT || o->quiet)
+        return false;
+    return o->verbose || (o->arrivals != ARRIVALS_CLOSED && o->interval >= ROW_INTERVAL);
+}
+
 static void text_record(struct report *r, const struct record *record)
 {
     const struct options *o = r->context.options;
     FILE *out = r->context.out;
     char uuid[37], stamp[CLOCK_RFC3339_SIZE];
 
-    if (record->kind != RECORD_REPLY || o->quiet)
-        return;
-    if (!o->verbose && (o->arrivals == ARRIVALS_CLOSED || o->interval < 100.0 * NSEC_PER_MSEC))
+    if (record->kind != RECORD_REPLY || !report_text_shows_rows(o))
         return;
     if (o->timestamps) {
         clock_format_rfc3339(report_real_time(r, record->at), stamp);

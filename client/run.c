@@ -2,7 +2,8 @@
 #include "client/run.h"
 
 #include <errno.h>
-#include <math.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,13 +13,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <uuid.h>
 
+#include "client/record_text.h"
 #include "client/report.h"
+#include "client/run_log.h"
 #include "client/runner.h"
 #include "client/slo.h"
+#include "client/warnings.h"
 #include "common/base.h"
-#include "common/parse.h"
 
 /* How often rows are fetched while they come slowly, and while they come fast. */
 #define TICK_SLOW_MS 100
@@ -26,9 +28,6 @@
 
 /* More than these at a time is fast. */
 #define RECORDS_FAST 64
-
-/* Lines of warning in a second; what exceeds them is counted. */
-#define WARNINGS_MAX 10
 
 struct run {
     const struct options *options;
@@ -48,23 +47,9 @@ struct run {
     bool is_interrupted;
     bool is_forced;
     bool is_pipe_broken;            /* nobody reads our output any more */
-    unsigned n_warnings;            /* in this second */
-    uint64_t n_suppressed;
-    nsec_t warnings_since;
+    struct warnings warnings;
+    struct run_log *log;
 };
-
-static void say(const char *format, ...) _printf_(1, 2);
-
-static void say(const char *format, ...)
-{
-    char line[512];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    (void)fprintf(stderr, "tcptimer: %s\n", line);
-}
 
 static void command_all(struct run *run, enum runner_command command)
 {
@@ -72,65 +57,18 @@ static void command_all(struct run *run, enum runner_command command)
         runner_command(run->runners[i], command);
 }
 
-/* ---- Warnings: what a person should see at once, whatever the output is ---- */
-
-static void warn_about(struct run *run, const struct record *record)
+/* A reply is a row, and what is lost with its connection is counted with that: no line for them. */
+static bool is_warning(const struct record *record)
 {
-    char uuid[37], duration[FORMAT_DURATION_SIZE];
-    nsec_t now = clock_now(run->clock);
-
-    if (now - run->warnings_since >= NSEC_PER_SEC) {
-        if (run->n_suppressed > 0)
-            say("%llu more warnings", (unsigned long long)run->n_suppressed);
-        run->warnings_since = now;
-        run->n_warnings = 0;
-        run->n_suppressed = 0;
-    }
-    if (run->n_warnings++ >= WARNINGS_MAX) {
-        run->n_suppressed++;
-        return;
-    }
-
-    switch ((enum record_kind)record->kind) {
-    case RECORD_OVERDUE:
-        uuid_unparse_lower(record->uuid, uuid);
-        format_duration(run->options->timeout, duration);
-        say("no reply to message %llu (%s) within %s", (unsigned long long)record->seq, uuid,
-            duration);
-        break;
-    case RECORD_MISSING:
-        uuid_unparse_lower(record->uuid, uuid);
-        say("no reply to message %llu (%s), a later one was answered",
-            (unsigned long long)record->seq, uuid);
-        break;
-    case RECORD_WRONG:
-        say("wrong reply: no message has the UUID %s", record->text);
-        break;
-    case RECORD_OUTAGE:
-        say("connection lost: %s; connecting again", record->text);
-        break;
-    case RECORD_RESTORED:
-        format_duration(record->outage.length / NSEC_PER_USEC * NSEC_PER_USEC, duration);
-        say("connected again after %s: %llu lost, %llu sent again, %llu not sent", duration,
-            (unsigned long long)record->outage.n_lost,
-            (unsigned long long)record->outage.n_resent,
-            (unsigned long long)record->outage.n_not_sent);
-        break;
-    case RECORD_NOTICE:
-        say("%s", record->text);
-        break;
-    case RECORD_CONNECTED:
-    case RECORD_REPLY:
-    case RECORD_LOST:
-        run->n_warnings--;
-        break;
-    }
+    return record->kind != RECORD_REPLY && record->kind != RECORD_LOST;
 }
 
 /* ---- Records ---- */
 
 static void handle_record(struct run *run, const struct record *record)
 {
+    if (run->log)
+        run_log_record(run->log, record);
     if (record->kind == RECORD_CONNECTED) {
         if (!run->report.has_begun) {
             run->report.has_begun = true;
@@ -138,8 +76,21 @@ static void handle_record(struct run *run, const struct record *record)
         }
         return;
     }
-    warn_about(run, record);
+    if (is_warning(record)) {
+        char line[RECORD_LINE_SIZE];
+
+        record_text_format(record, run->options->timeout, line);
+        warnings_limited(&run->warnings, clock_now(run->clock), line);
+    }
     run->report.ops->record(&run->report, record);
+}
+
+static void flush_log(struct run *run)
+{
+    int r = run->log ? run_log_flush(run->log) : 0;
+
+    if (r < 0)
+        warnings_say("log file: %s; the run goes on", strerror(-r));
 }
 
 /* Return: how many there were. */
@@ -159,6 +110,7 @@ static size_t drain_records(struct run *run)
         run->is_pipe_broken = true;
         command_all(run, RUNNER_DRAIN);
     }
+    flush_log(run);
     return n;
 }
 
@@ -371,6 +323,25 @@ static struct runner_share make_share(const struct options *o, uint32_t i)
     };
 }
 
+static int open_log(struct run *run)
+{
+    const struct options *o = run->options;
+    char path[PATH_MAX] = "";
+    int r = 0;
+
+    if (!o->log)
+        return 0;
+    if (!o->log_path)
+        r = run_log_find_path(path);
+    if (r == 0)
+        r = run_log_new(&run->log, o->log_path ? o->log_path : path, !o->log_path, run->clock,
+                        o->timeout);
+    if (r < 0)
+        return fail(run, RUN_ERROR_USAGE, "--log-file '%.80s': %s", o->log_path ? o->log_path : path,
+                    strerror(-r));
+    return 0;
+}
+
 static int start_runners(struct run *run)
 {
     const struct options *o = run->options;
@@ -397,13 +368,11 @@ static int start_runners(struct run *run)
     return 0;
 }
 
-/* Rows scroll by while they come slowly enough to be read, as with ping. */
+/* Whether somebody wants to see each reply. */
 static bool wants_rows(const struct options *o)
 {
-    if (o->output == OUTPUT_JSON_STREAM || o->output == OUTPUT_CSV || o->verbose || o->log)
-        return true;
-    return o->output == OUTPUT_TEXT && !o->quiet && o->arrivals != ARRIVALS_CLOSED &&
-           o->interval >= 100.0 * NSEC_PER_MSEC;
+    return o->output == OUTPUT_JSON_STREAM || o->output == OUTPUT_CSV || o->log ||
+           report_text_shows_rows(o);
 }
 
 static const struct report_ops *find_report(enum output output)
@@ -441,7 +410,9 @@ static int set_up(struct run *run)
 {
     int r;
 
-    r = resolve(run);
+    r = open_log(run);
+    if (r == 0)
+        r = resolve(run);
     if (r == 0)
         r = raise_descriptor_limit(run);
     if (r == 0)
@@ -464,42 +435,13 @@ static void tear_down(struct run *run)
         runner_free(run->runners[i]);
     free(run->runners);
     free(run->addrs);
+    run_log_free(run->log);
     fd_closep(&run->signal_fd);
     fd_closep(&run->report_fd);
     result_deinit(&run->total);
 }
 
 /* ---- The end ---- */
-
-static double slo_value(const struct slo_condition *c, const struct result *r)
-{
-    const struct hist *h = c->of_service ? r->service : r->response;
-    bool is_empty = hist_count(h) == 0;
-
-    switch (c->kind) {
-    case SLO_PERCENTILE:
-        return is_empty ? NAN : (double)hist_value_at_percentile(h, c->percentile);
-    case SLO_MIN:
-        return is_empty ? NAN : (double)hist_min(h);
-    case SLO_MEAN:
-        return is_empty ? NAN : hist_mean(h);
-    case SLO_MAX:
-        return is_empty ? NAN : (double)hist_max(h);
-    case SLO_MDEV:
-        return is_empty ? NAN : hist_stddev(h);
-    case SLO_LOSS:
-        return r->sent == 0 ? NAN : (double)r->lost / (double)r->sent;
-    case SLO_LOST:
-        return (double)r->lost;
-    case SLO_LATE:
-        return (double)r->late;
-    case SLO_WRONG:
-        return (double)r->wrong;
-    case SLO_OUTAGES:
-        return (double)r->n_outages;
-    }
-    return NAN;
-}
 
 static int judge(struct run *run, struct report_summary *s)
 {
@@ -524,21 +466,55 @@ static int judge(struct run *run, struct report_summary *s)
     return r->lost > 0 ? EXIT_REPLIES_MISSING : EXIT_ALL_IN;
 }
 
+static void log_end(struct run *run)
+{
+    const struct result *r = &run->total;
+    char line[RECORD_LINE_SIZE];
+
+    if (!run->log)
+        return;
+    (void)snprintf(line, sizeof(line), "end: %" PRIu64 " sent, %" PRIu64 " received, %" PRIu64
+                   " lost%s%s", r->sent, r->received, r->lost, r->error ? ": " : "",
+                   r->error ? r->message : "");
+    run_log_line(run->log, line);
+    flush_log(run);
+}
+
+static void write_hgrm(struct run *run)
+{
+    const char *path = run->options->hgrm_path;
+    FILE *f;
+    int r;
+
+    if (!path || !run->has_begun)
+        return;
+    f = fopen(path, "we");
+    r = f ? hist_write_hgrm(run->total.response, NSEC_PER_MSEC, f) : -errno;
+    if (f && fclose(f) != 0 && r == 0)
+        r = -errno;
+    if (r < 0)
+        (void)fail(run, RUN_ERROR_SYSTEM, "--hgrm '%.80s': %s", path, strerror(-r));
+}
+
 static int finish(struct run *run)
 {
     for (uint32_t i = 0; i < run->n_runners; i++)
         result_merge(&run->total, &run->runners[i]->result);
 
+    write_hgrm(run);
+    log_end(run);
+    warnings_flush(&run->warnings);
+    if (run->total.error != RUN_ERROR_NONE)
+        warnings_say("%s", run->total.message);
+
     struct report_summary s = summarise(run, &run->total);
 
     s.is_final = true;
     s.exit_status = judge(run, &s);
-    if (run->total.error != RUN_ERROR_NONE)
-        say("%s", run->total.message);
     run->report.ops->end(&run->report, &s);
     /* A reader who went away has seen enough; that the disk is full he must be told. */
     if (fflush(stdout) != 0 && errno != EPIPE && !run->is_pipe_broken) {
-        say("writing the report: %s", strerror(errno));
+        warnings_say("writing the report: %s", strerror(errno));
         return EXIT_ERROR;
     }
     return s.exit_status;
@@ -550,7 +526,7 @@ int run_measurement(const struct options *o)
     int status;
 
     if (init(&run, o) < 0) {
-        say("out of memory");
+        warnings_say("out of memory");
         return EXIT_ERROR;
     }
     if (set_up(&run) == 0)
@@ -571,7 +547,7 @@ int run_refuse(const struct options *o, const char *message)
     int status;
 
     if (init(&run, o) < 0) {
-        say("out of memory");
+        warnings_say("out of memory");
         return EXIT_ERROR;
     }
     (void)fail(&run, RUN_ERROR_USAGE, "%s", message);

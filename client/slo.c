@@ -155,3 +155,33 @@ bool slo_is_met(const struct slo_condition *c, double value)
     }
     return false;
 }
+
+double slo_value(const struct slo_condition *c, const struct result *r)
+{
+    const struct hist *h = c->of_service ? r->service : r->response;
+    bool is_empty = hist_count(h) == 0;
+
+    switch (c->kind) {
+    case SLO_PERCENTILE:
+        return is_empty ? NAN : (double)hist_value_at_percentile(h, c->percentile);
+    case SLO_MIN:
+        return is_empty ? NAN : (double)hist_min(h);
+    case SLO_MEAN:
+        return is_empty ? NAN : hist_mean(h);
+    case SLO_MAX:
+        return is_empty ? NAN : (double)hist_max(h);
+    case SLO_MDEV:
+        return is_empty ? NAN : hist_stddev(h);
+    case SLO_LOSS:
+        return r->sent == 0 ? NAN : (double)r->lost / (double)r->sent;
+    case SLO_LOST:
+        return (double)r->lost;
+    case SLO_LATE:
+        return (double)r->late;
+    case SLO_WRONG:
+        return (double)r->wrong;
+    case SLO_OUTAGES:
+        return (double)r->n_outages;
+    }
+    return NAN;
+}

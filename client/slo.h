@@ -2,14 +2,15 @@
 /*
  * SLO: the conditions of --fail-if, 'p99>5ms,loss>0.1%': read once, judged at the end of a run.
  *
- * Pure: what a metric is worth is asked of the caller. The list fails if one of its conditions is
- * true.
+ * The list fails if one of its conditions is true.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "client/result.h"
 
 enum slo_kind {
     SLO_PERCENTILE,                 /* of the RTT [ns] */
@@ -56,6 +57,9 @@ struct slo {
  * Return: 0 or -EINVAL.
  */
 int slo_parse(const char *text, struct slo *ret, char ret_error[static SLO_ERROR_SIZE]);
+
+/* What the run has to show for the condition's metric; NaN if that is nothing. */
+double slo_value(const struct slo_condition *c, const struct result *r);
 
 /* Whether the condition is true of a metric that has this value; NaN (not known) is. */
 bool slo_is_met(const struct slo_condition *c, double value);
