@@ -173,7 +173,8 @@ nsec_t hist_value_at_percentile(const struct hist *h, double percentile)
 
 /* A binomial variable of @n trials with probability @p <= 1/2: finds the largest k that it does not
  * exceed with at most 2.5 %, and the smallest that it does not exceed with at least 97.5 %. False
- * if even 0 has more than 2.5 %. */
+ * if even 0 has more than 2.5 %, as it has without trials or with a probability of 0. Otherwise
+ * both are below @n, which has a probability that is no larger than that of 0. */
 static bool binomial_tails(uint64_t n, double p, uint64_t *ret_low, uint64_t *ret_high)
 {
     const double tail = 0.025, z = 1.959963984540054;   /* the normal quantile of 1 - tail */
@@ -205,21 +206,17 @@ bool hist_percentile_bounds(const struct hist *h, double percentile, nsec_t *ret
                             nsec_t *ret_high)
 {
     uint64_t n = h->count, low, high;
-    double above = (100 - percentile) / 100;
-
-    if (n == 0 || percentile <= 0 || percentile >= 100)
-        return false;
 
     /* counted from the nearer end, where the terms are few: ranks from 1, or from n downwards */
     if (percentile < 50) {
-        if (!binomial_tails(n, percentile / 100, &low, &high) || high + 1 > n)
+        if (!binomial_tails(n, percentile / 100, &low, &high))
             return false;
         low++;
         high++;
     } else {
         uint64_t few, many;
 
-        if (!binomial_tails(n, above, &few, &many) || many >= n)
+        if (!binomial_tails(n, (100 - percentile) / 100, &few, &many))
             return false;
         low = n - many;
         high = n - few;

@@ -3,7 +3,7 @@
  * Rng: random numbers for UUIDs and arrival times, one generator for each thread.
  *
  * xoshiro256** 1.0 by David Blackman and Sebastiano Vigna (https://prng.di.unimi.it/, public
- * domain): a nanosecond a number, where libuuid and getrandom() make a system call for each.
+ * domain): two nanoseconds a number, where libuuid and getrandom() make a system call for each.
  * It is not a cipher: who sees some numbers can compute the others. Nothing secret comes from it.
  */
 #pragma once

@@ -125,8 +125,17 @@ static void test_target_refuses_what_is_too_long(void **state)
     text[sizeof(text) - 1] = '\0';
     assert_no_target(text, "HOST");
 
+    text[ADDR_HOST_SIZE] = '\0';
+    assert_no_target(text, "HOST");
     text[ADDR_HOST_SIZE - 1] = '\0';
     assert_target(text, text, 47945, false);
+
+    /* one character more than the longest text of an IPv6 address */
+    memset(text + 1, '1', INET6_ADDRSTRLEN);
+    text[0] = '[';
+    text[INET6_ADDRSTRLEN + 1] = ']';
+    text[INET6_ADDRSTRLEN + 2] = '\0';
+    assert_no_target(text, "in the brackets");
 
     /* 107 bytes fit beside the NUL, unix(7) */
     p = mempcpy(text, "unix:/", 6);

@@ -152,6 +152,15 @@ static void test_no_percentile_exceeds_the_maximum(void **state)
     assert_int_equal(hist_value_at_percentile(h, 100), 1000000);
 }
 
+static void test_percentile_0_is_the_minimum(void **state)
+{
+    struct hist *h = *state;
+
+    hist_record(h, 1000000);
+    hist_record(h, 2000000);
+    assert_int_equal(hist_value_at_percentile(h, 0), 1000000);
+}
+
 static void test_percentiles_agree_with_sorted_values(void **state)
 {
     static const double percentiles[] = {0, 1, 10, 25, 50, 75, 90, 99, 99.9, 99.99, 100};
@@ -426,13 +435,31 @@ static void test_hgrm_of_nothing_has_no_lines(void **state)
                 "#[Buckets =           32, SubBuckets     =         2048]\n");
 }
 
+static void test_hgrm_has_lines_for_zero(void **state)
+{
+    hist_record(*state, 0);
+    assert_hgrm(*state, 1,
+                "       Value     Percentile TotalCount 1/(1-Percentile)\n"
+                "\n"
+                "       0.000 0.000000000000          1           1.00\n"
+                "       0.000 1.000000000000          1\n"
+                "#[Mean    =        0.000, StdDeviation   =        0.000]\n"
+                "#[Max     =        0.000, Total count    =            1]\n"
+                "#[Buckets =           32, SubBuckets     =         2048]\n");
+}
+
+/* Noticed by the last flush, or, without a buffer, by an earlier line. */
 static void test_hgrm_reports_a_full_disk(void **state)
 {
-    FILE *out = fopen("/dev/full", "we");
+    for (int buffered = 0; buffered < 2; buffered++) {
+        FILE *out = fopen("/dev/full", "we");
 
-    assert_non_null(out);
-    assert_int_equal(hist_write_hgrm(*state, 1, out), -EIO);
-    (void)fclose(out);
+        assert_non_null(out);
+        if (!buffered)
+            assert_int_equal(setvbuf(out, NULL, _IONBF, 0), 0);
+        assert_int_equal(hist_write_hgrm(*state, 1, out), -EIO);
+        (void)fclose(out);
+    }
 }
 
 #define hist_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -448,6 +475,7 @@ int main(void)
         hist_test(test_values_above_the_top_are_clamped_and_counted),
         hist_test(test_percentiles_have_the_rank_rounded_up),
         hist_test(test_no_percentile_exceeds_the_maximum),
+        hist_test(test_percentile_0_is_the_minimum),
         hist_test(test_percentiles_agree_with_sorted_values),
         hist_test(test_mean_and_deviation_are_exact),
         hist_test(test_small_deviation_of_large_values_is_not_lost),
@@ -461,6 +489,7 @@ int main(void)
         hist_test(test_hgrm_has_the_table_of_hdrhistogram),
         hist_test(test_hgrm_is_written_in_the_unit_asked_for),
         hist_test(test_hgrm_of_nothing_has_no_lines),
+        hist_test(test_hgrm_has_lines_for_zero),
         hist_test(test_hgrm_reports_a_full_disk),
     };
 

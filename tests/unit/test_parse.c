@@ -69,6 +69,8 @@ static void test_double_takes_decimal_numbers(void **state)
     assert_double("99.9", 0, 99.9);
     assert_double(".5", 0, .5);
     assert_double("-2.5", 0, -2.5);
+    assert_double("-10", 0, -10);
+    assert_double("1000000", 0, 1e6);
     assert_double("1e3", 0, 1000);
     assert_double("-10.5", -ERANGE, 0);
     assert_double("1e7", -ERANGE, 0);

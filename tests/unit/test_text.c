@@ -208,6 +208,21 @@ static void test_delta_has_one_form(void **state)
     assert_delta("nan", -EBADMSG, 0);
 }
 
+/* An original server gives a hello back as it would a UUID. */
+static void test_echo_is_found_at_its_exact_length(void **state)
+{
+    static const char hello[] = "TCPTIMER hello\n";
+    static const char echo[] = "UUID: TCPTIMER hello\n received after 0.000123 seconds";
+    size_t len = sizeof(echo) - 1;
+
+    (void)state;
+    for (size_t n = 0; n < len; n++)
+        assert_int_equal(text_echo_parse(echo, n, hello, sizeof(hello) - 1), TEXT_NEED_MORE);
+    assert_int_equal(text_echo_parse(echo, len, hello, sizeof(hello) - 1), len);
+    assert_int_equal(text_echo_parse(echo, len, hello, sizeof(hello) - 2), -EBADMSG);
+    assert_int_equal(text_echo_parse(REPLY, strlen(REPLY), hello, sizeof(hello) - 1), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +237,7 @@ int main(void)
         cmocka_unit_test(test_reply_with_any_byte_changed),
         cmocka_unit_test(test_reply_that_cannot_be_one_is_refused_at_its_first_byte),
         cmocka_unit_test(test_delta_has_one_form),
+        cmocka_unit_test(test_echo_is_found_at_its_exact_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
