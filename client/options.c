@@ -408,13 +408,13 @@ struct option_entry {
 
 /* clang-format off */
 static const struct option_entry table[] = {
-    {{"count", 'c', "N", .help = "end after N messages; back to back unless -i, -r"},
+    {{"count", 'c', "N", .help = "end after N; back to back unless -i or -r"},
      GROUP_LOAD, set_count, "a number of messages, at least 1"},
     {{"num-msgs", '\0', "N", .help = NULL}, GROUP_LOAD, set_count, "a number of messages, at least 1"},
     {{"num_msgs", '\0', "N", .help = NULL}, GROUP_LOAD, set_count, "a number of messages, at least 1"},
     {{"duration", 'w', "DUR", .help = "end after this time (10ms, 2m, bare: seconds)"},
      GROUP_LOAD, set_duration, EXPECT_DURATION ", above 0"},
-    {{"interval", 'i', "DUR", .help = "a message each DUR; 0: when the reply is in (1s)"},
+    {{"interval", 'i', "DUR", .help = "a message each DUR; 0: after the reply (1s)"},
      GROUP_LOAD, set_interval, EXPECT_DURATION},
     {{"rate", 'r', "N", .help = "N messages a second"},
      GROUP_LOAD, set_rate, "messages a second, above 0 and at most 1e9"},
@@ -449,7 +449,7 @@ static const struct option_entry table[] = {
      GROUP_PEER, set_ipv6, "not together with -4"},
     {{"interface", 'I', "DEV|ADDR", .help = "leave from this device or address"},
      GROUP_PEER, set_source, "a device or an address"},
-    {{"cport", '\0', "N", .help = "leave from port N; next connections from N+1, ..."},
+    {{"cport", '\0', "N", .help = "leave from port N; more connections from N+1"},
      GROUP_PEER, set_source_port, "a port, 1 to 65535"},
     {{"dscp", '\0', "NAME|N", .help = "mark packets, as EF, AF41, CS6 or 46"},
      GROUP_PEER, set_dscp, "a name such as EF, AF41 or CS6, or 0 to 63"},
