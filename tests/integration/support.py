@@ -262,6 +262,8 @@ class Daemon(Process):
             if inherited:
                 self.addresses = [s.getsockname() for s in inherited]
             else:
+                if listen:          # the log is written on a thread of its own, after READY even
+                    self.log.wait(r'listening on', count=len(listen))
                 lines = self.log.matches(r'listening on (\S+)')
                 self.addresses = [parse_address(line.group(1)) for line in lines]
 
