@@ -192,8 +192,9 @@ static enum session_result hello_feed(struct session *s, const struct session_te
     return SESSION_OK;
 }
 
-static void native_reply(struct session *s, const uint8_t *head, const struct session_input *in,
-                         struct session_output *out)
+/* @behind: how much of the input comes after the request's last byte. */
+static void native_reply(struct session *s, const uint8_t *head, size_t behind,
+                         const struct session_input *in, struct session_output *out)
 {
     struct proto_request request;
     struct proto_reply reply;
@@ -211,7 +212,7 @@ static void native_reply(struct session *s, const uint8_t *head, const struct se
     };
     memcpy(reply.uuid, request.uuid, sizeof(reply.uuid));
     /* The stamp is of the last byte of all that the kernel held when it was read. */
-    if (in->more || in->len > PROTO_REQUEST_LEN - s->n_held + request.padding) {
+    if (in->more || behind > 0) {
         reply.flags |= PROTO_REPLY_SHARED_STAMP;
         reply.flags |= in->away ? PROTO_REPLY_SERVER_AWAY : 0;
         reply.window = in->window;
@@ -232,15 +233,11 @@ static void native_reply(struct session *s, const uint8_t *head, const struct se
     }
 }
 
-/* Takes a frame whose head is complete. */
+/* Takes the head of any other frame. */
 static enum session_result native_frame(struct session *s, const struct proto_frame *frame,
-                                        const uint8_t *head, const struct session_input *in,
                                         struct session_output *out)
 {
     switch (frame->type) {
-    case PROTO_REQUEST:
-        native_reply(s, head, in, out);
-        break;
     case PROTO_KEEPALIVE:
         proto_keepalive_encode((uint8_t *)out->buf + out->len, PROTO_KEEPALIVE_ACK);
         out->len += PROTO_HEADER_LEN;
@@ -289,16 +286,24 @@ static enum session_result native_feed(struct session *s, const struct session_t
         struct proto_frame frame;
         enum proto_fault fault;
         size_t n = MIN((size_t)s->n_discard, in->len);
+        bool answerable;
         ssize_t r;
 
         if (!put_padding(s, out))
             return SESSION_FULL;
         consume(in, n);
         s->n_discard -= (uint32_t)n;
-        if (in->len == 0)
+        /* A request whose padding did not come with its head has kept its head until now. */
+        answerable = s->n_held == PROTO_REQUEST_LEN && s->n_discard == 0;
+        if (in->len == 0 && !answerable)
             return SESSION_OK;
         if (!has_room(out))
             return SESSION_FULL;
+        if (answerable) {
+            native_reply(s, (const uint8_t *)s->held, in->len, in, out);
+            s->n_held = 0;
+            continue;
+        }
 
         /* A head that came in pieces is put together; all others are read where they are. */
         head = (const uint8_t *)in->bytes;
@@ -320,10 +325,22 @@ static enum session_result native_feed(struct session *s, const struct session_t
             return SESSION_OK;
         }
 
-        result = native_frame(s, &frame, head, in, out);
-        consume(in, (size_t)r - s->n_held);
-        s->n_held = 0;
+        n_head = (size_t)r - s->n_held;
         s->n_discard = frame.tail_len;
+        if (frame.type == PROTO_REQUEST) {
+            if (in->len - n_head < frame.tail_len) {
+                memmove(s->held, head, PROTO_REQUEST_LEN);
+                s->n_held = PROTO_REQUEST_LEN;
+                consume(in, n_head);
+                continue;
+            }
+            native_reply(s, head, in->len - n_head - frame.tail_len, in, out);
+            result = SESSION_OK;
+        } else {
+            result = native_frame(s, &frame, out);
+        }
+        consume(in, n_head);
+        s->n_held = 0;
         if (result != SESSION_OK)
             return result;
     }
