@@ -58,10 +58,7 @@ int loop_wait(struct loop *l, nsec_t timeout)
         ms = (int)((timeout + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC);
 
     n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, ms);
-    if (n < 0)
-        return errno == EINTR ? 0 : -errno;
-
-    return n;
+    return n < 0 ? -errno : n;
 }
 
 void loop_dispatch(struct loop *l, int n)

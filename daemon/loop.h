@@ -48,7 +48,9 @@ void loop_remove(struct loop *l, struct source *s);
  * @l:          loop
  * @timeout:    at most this long [ns]; 0 = only look, NSEC_NEVER = without end
  *
- * Return: how many events stand in @l->batch, 0 at a timeout or a signal, or negative errno.
+ * Return: how many events stand in @l->batch, 0 at a timeout, or negative errno. Where all signals
+ * are blocked, -EINTR says that the thread was stopped meanwhile and goes on: signal(7),
+ * "Interruption of system calls and library functions by stop signals".
  */
 int loop_wait(struct loop *l, nsec_t timeout);
 

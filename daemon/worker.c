@@ -182,7 +182,8 @@ static void note_clock_step(struct worker *w)
                  "the real-time clock was stepped by %+.6f s", (double)step / 1e9);
 }
 
-static void take_times(struct worker *w, int n_events, nsec_t timeout)
+/* @stopped: the process was, while it waited. */
+static void take_times(struct worker *w, int n_events, nsec_t timeout, bool stopped)
 {
     struct conn_shared *conns = &w->conns;
     nsec_t before = conns->now;
@@ -195,8 +196,9 @@ static void take_times(struct worker *w, int n_events, nsec_t timeout)
     if (!w->batch_was_full)
         conns->looked_at = before;
     w->batch_was_full = n_events == LOOP_BATCH;
-    conns->away = timeout != NSEC_NEVER && passed > timeout + AWAY_MIN &&
-                  passed - timeout > passed / 4 * 3;
+    /* What came while a stopped process still ran would have woken it. */
+    conns->away = stopped || (timeout != NSEC_NEVER && passed > timeout + AWAY_MIN &&
+                              passed - timeout > passed / 4 * 3);
     if (n_events > 0)
         w->last_event = conns->now;
     note_clock_step(w);
@@ -210,8 +212,11 @@ static void *run(void *arg)
     while (!done) {
         nsec_t timeout = wait_time(w);
         int n = loop_wait(&w->loop, timeout);
+        bool stopped = n == -EINTR;
 
-        take_times(w, n, timeout);
+        if (stopped)
+            n = loop_wait(&w->loop, 0);
+        take_times(w, n, timeout, stopped);
         if (n > 0)
             loop_dispatch(&w->loop, n);
         expire_conns(w);
