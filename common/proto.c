@@ -29,7 +29,6 @@ const char *proto_fault_text(unsigned fault)
         [PROTO_FAULT_SHORT] = "a frame with all fixed fields of its type was expected",
         [PROTO_FAULT_LONG] = "a frame within the length limit was expected",
         [PROTO_FAULT_REPLY_PADDING] = "a wanted reply padding within the limit was expected",
-        [PROTO_FAULT_AFTER_GOODBYE] = "nothing was expected after a goodbye",
     };
 
     return fault < ARRAY_SIZE(texts) ? texts[fault] : "unknown fault";

@@ -98,7 +98,6 @@ enum proto_fault {
     PROTO_FAULT_SHORT = 8,              /* length below the type's fixed fields */
     PROTO_FAULT_LONG = 9,               /* length above the limit */
     PROTO_FAULT_REPLY_PADDING = 10,     /* a request wants more reply padding than the limit */
-    PROTO_FAULT_AFTER_GOODBYE = 11,     /* a frame after the sender's goodbye */
 };
 
 /* What was expected, in words, for an error line, an error frame or a log; never NULL. */

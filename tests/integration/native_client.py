@@ -194,7 +194,11 @@ class NativeClient:
 def connect(host, port, timeout=5.0, hello=HELLO):
     sock = socket.create_connection((host, port), timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return NativeClient(sock, hello)
+    try:
+        return NativeClient(sock, hello)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def fit_rate(samples, most=200e-6):

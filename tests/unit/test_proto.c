@@ -323,7 +323,7 @@ static void test_text_beyond_the_longest_is_left_out(void **state)
 static void test_every_code_has_words(void **state)
 {
     (void)state;
-    for (unsigned fault = PROTO_FAULT_LINE; fault <= PROTO_FAULT_AFTER_GOODBYE; fault++) {
+    for (unsigned fault = PROTO_FAULT_LINE; fault <= PROTO_FAULT_REPLY_PADDING; fault++) {
         assert_non_null(proto_fault_text(fault));
         assert_string_not_equal(proto_fault_text(fault), proto_fault_text(UINT16_MAX));
     }
