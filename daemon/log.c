@@ -24,12 +24,12 @@ int log_init(struct log *l, struct log_shared *shared, const struct clock_src *c
              uint16_t worker)
 {
     *l = (struct log){.shared = shared, .clock = clock, .worker = worker};
-    return log_ring_init(&l->ring, RING_SIZE);
+    return ring_init(&l->ring, RING_SIZE);
 }
 
 void log_deinit(struct log *l)
 {
-    log_ring_deinit(&l->ring);
+    ring_deinit(&l->ring);
 }
 
 static size_t record_size(unsigned n_values, size_t text_len)
@@ -41,7 +41,7 @@ void log_emit_(struct log *l, const struct log_site *site, const struct log_data
                const char *format, ...)
 {
     struct log_record *r =
-        log_ring_claim(&l->ring, record_size(data->n_values, format ? LOG_TEXT_MAX + 1 : 0));
+        ring_claim(&l->ring, record_size(data->n_values, format ? LOG_TEXT_MAX + 1 : 0));
 
     if (!r)
         return;
@@ -72,7 +72,7 @@ void log_emit_(struct log *l, const struct log_site *site, const struct log_data
         va_end(args);
         r->text_len = (uint16_t)MIN((size_t)MAX(n, 0), (size_t)LOG_TEXT_MAX);
     }
-    log_ring_commit(&l->ring, record_size(data->n_values, r->text_len));
+    ring_commit(&l->ring, record_size(data->n_values, r->text_len));
 
     if (atomic_load(&l->shared->logger_sleeps) && atomic_exchange(&l->shared->logger_sleeps, false))
         wake_signal(l->shared->wake_fd);

@@ -14,9 +14,9 @@
 #include "common/addr.h"
 #include "common/base.h"
 #include "common/clock.h"
+#include "common/ring.h"
 #include "common/text.h"
 #include "daemon/log_event.h"
-#include "daemon/log_ring.h"
 
 /* Where in the source a record comes from; the journal's CODE_* fields. */
 struct log_site {
@@ -78,13 +78,13 @@ struct log_shared {
 
 /* One thread's log; only that thread emits through it. */
 struct log {
-    struct log_ring ring;
+    struct ring ring;
     struct log_shared *shared;      /* borrowed */
     const struct clock_src *clock;  /* borrowed */
     uint16_t worker;
 };
 
-#define LOG_INIT ((struct log){.ring = LOG_RING_INIT})
+#define LOG_INIT ((struct log){.ring = RING_INIT})
 
 /* Return: 0 or -ENOMEM. */
 int log_init(struct log *l, struct log_shared *shared, const struct clock_src *clock,

@@ -126,7 +126,7 @@ static struct log *oldest(struct logger *l)
     nsec_t when = 0;
 
     for (size_t i = 0; i < l->n_logs; i++) {
-        const struct log_record *r = log_ring_peek(&l->logs[i]->ring);
+        const struct log_record *r = ring_peek(&l->logs[i]->ring);
 
         if (r && (!found || r->real < when)) {
             found = l->logs[i];
@@ -141,7 +141,7 @@ static uint64_t count_dropped(struct logger *l)
     uint64_t n = l->n_lost;
 
     for (size_t i = 0; i < l->n_logs; i++)
-        n += log_ring_dropped(&l->logs[i]->ring);
+        n += ring_dropped(&l->logs[i]->ring);
     return n;
 }
 
@@ -167,8 +167,8 @@ static size_t drain_rings(struct logger *l)
     size_t n = 0;
 
     for (; (log = oldest(l)); n++) {
-        put(l, log_ring_peek(&log->ring));
-        log_ring_release(&log->ring);
+        put(l, ring_peek(&log->ring));
+        ring_release(&log->ring);
     }
     if (n > 0) {
         flush_file(l);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/log_ring.h"
+#include "common/ring.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,34 +18,34 @@ static size_t round_up(size_t n)
     return (n + sizeof(struct prefix) - 1) & ~(sizeof(struct prefix) - 1);
 }
 
-int log_ring_init(struct log_ring *r, size_t size)
+int ring_init(struct ring *r, size_t size)
 {
     assert((size & (size - 1)) == 0);
-    *r = (struct log_ring){.size = size, .bytes = malloc(size)};
+    *r = (struct ring){.size = size, .bytes = malloc(size)};
     return r->bytes ? 0 : -ENOMEM;
 }
 
-void log_ring_deinit(struct log_ring *r)
+void ring_deinit(struct ring *r)
 {
     free(take_ptr(r->bytes));
 }
 
-static struct prefix *prefix_at(struct log_ring *r, uint64_t position)
+static struct prefix *prefix_at(struct ring *r, uint64_t position)
 {
     return (struct prefix *)(void *)(r->bytes + (position & (r->size - 1)));
 }
 
-static bool has_free(struct log_ring *r, uint64_t head, size_t len)
+static bool has_free(struct ring *r, uint64_t head, size_t len)
 {
     if (r->size - (head - r->known_tail) >= len)
         return true;
 
-    /* Pairs with the release in log_ring_release(): what was there has been read to its end. */
+    /* Pairs with the release in ring_release(): what was there has been read to its end. */
     r->known_tail = atomic_load_explicit(&r->tail, memory_order_acquire);
     return r->size - (head - r->known_tail) >= len;
 }
 
-void *log_ring_claim(struct log_ring *r, size_t len)
+void *ring_claim(struct ring *r, size_t len)
 {
     uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     size_t need = sizeof(struct prefix) + round_up(len);
@@ -53,7 +53,7 @@ void *log_ring_claim(struct log_ring *r, size_t len)
     size_t gap = to_end < need ? to_end : 0;
 
     if (!has_free(r, head, gap + need)) {
-        atomic_store_explicit(&r->n_dropped, log_ring_dropped(r) + 1, memory_order_relaxed);
+        atomic_store_explicit(&r->n_dropped, ring_dropped(r) + 1, memory_order_relaxed);
         return NULL;
     }
     if (gap > 0) {
@@ -65,31 +65,31 @@ void *log_ring_claim(struct log_ring *r, size_t len)
     return prefix_at(r, head) + 1;
 }
 
-void log_ring_commit(struct log_ring *r, size_t len)
+void ring_commit(struct ring *r, size_t len)
 {
     uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     size_t stride = sizeof(struct prefix) + round_up(len);
 
     *prefix_at(r, head) = (struct prefix){.stride = (uint32_t)stride};
-    /* Pairs with the load in log_ring_peek(): who sees the head sees the record. And sequentially
+    /* Pairs with the load in ring_peek(): who sees the head sees the record. And sequentially
      * consistent, so that a writer who then sees no sleeping reader is seen by that reader. */
     atomic_store_explicit(&r->head, head + stride, memory_order_seq_cst);
 }
 
-const void *log_ring_peek(struct log_ring *r)
+const void *ring_peek(struct ring *r)
 {
     uint64_t head = atomic_load_explicit(&r->head, memory_order_seq_cst);
     uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
     while (tail != head && prefix_at(r, tail)->is_gap) {
-        log_ring_release(r);
+        ring_release(r);
         tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
     }
 
     return tail != head ? prefix_at(r, tail) + 1 : NULL;
 }
 
-void log_ring_release(struct log_ring *r)
+void ring_release(struct ring *r)
 {
     uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 

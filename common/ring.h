@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log ring: bytes from one writer thread to one reader thread, without a lock or a wait on either side.
+ * Ring: bytes from one writer thread to one reader thread, without a lock or a wait on either side.
  *
  * Records of any length lie in one piece, so that the writer fills them in place. Where the rest of
  * the ring up to its end is too short for one, it is skipped. A full ring takes nothing: the writer
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct log_ring {
+struct ring {
     /* the writer's */
     _Alignas(64) _Atomic uint64_t head;     /* bytes ever written */
     uint64_t known_tail;                    /* as last seen: spares a shared cache line */
@@ -25,29 +25,29 @@ struct log_ring {
     char *bytes;
 };
 
-#define LOG_RING_INIT ((struct log_ring){.bytes = NULL})
+#define RING_INIT ((struct ring){.bytes = NULL})
 
 /* A ring of @size bytes, a power of two. Return: 0 or -ENOMEM. */
-int log_ring_init(struct log_ring *r, size_t size);
-void log_ring_deinit(struct log_ring *r);
+int ring_init(struct ring *r, size_t size);
+void ring_deinit(struct ring *r);
 
 /**
- * log_ring_claim() - room for a record of at most @len bytes (writer)
+ * ring_claim() - room for a record of at most @len bytes (writer)
  *
  * Return: the room, aligned to 8 bytes, or NULL if the ring is full: the record is then counted as
- * dropped. The reader sees nothing until log_ring_commit().
+ * dropped. The reader sees nothing until ring_commit().
  */
-void *log_ring_claim(struct log_ring *r, size_t len);
+void *ring_claim(struct ring *r, size_t len);
 
 /* Hands the claimed record over with its true length, <= the claimed one (writer). */
-void log_ring_commit(struct log_ring *r, size_t len);
+void ring_commit(struct ring *r, size_t len);
 
-/* The oldest record, or NULL (reader). It stays until log_ring_release(). */
-const void *log_ring_peek(struct log_ring *r);
-void log_ring_release(struct log_ring *r);
+/* The oldest record, or NULL (reader). It stays until ring_release(). */
+const void *ring_peek(struct ring *r);
+void ring_release(struct ring *r);
 
 /* Records dropped so far (reader). */
-static inline uint64_t log_ring_dropped(struct log_ring *r)
+static inline uint64_t ring_dropped(struct ring *r)
 {
     return atomic_load_explicit(&r->n_dropped, memory_order_relaxed);
 }
