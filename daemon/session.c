@@ -34,10 +34,6 @@ static nsec_t take_arrival(struct session *s, nsec_t arrival)
 {
     nsec_t previous = s->last;
 
-    if (!s->begun) {
-        s->begun = true;
-        s->start = MIN(s->start, arrival);
-    }
     if (arrival > s->start + s->last)
         s->last = arrival - s->start;
 
@@ -353,8 +349,10 @@ enum session_result session_feed(struct session *s, const struct session_terms *
 {
     enum session_result result;
 
-    if (s->speech == SESSION_UNDECIDED && in->len > 0)
+    if (s->speech == SESSION_UNDECIDED && in->len > 0) {
         s->speech = *in->bytes == HELLO_FIRST_BYTE ? SESSION_HELLO : SESSION_TEXT;
+        s->start = MIN(s->start, in->arrival);      /* it may have waited in the backlog */
+    }
 
     if (s->speech == SESSION_TEXT)
         return text_feed(s, in, out);

@@ -25,7 +25,6 @@ struct session {
     uint8_t speech;                 /* enum session_speech */
     uint8_t line_end;               /* text: what a line end would mean now */
     uint8_t n_held;                 /* bytes in `held` */
-    bool begun;                     /* a message has arrived */
     bool parted;                    /* we have said goodbye */
     bool lines;                     /* text: replies end in LF, as this peer's messages do */
     union {                         /* the beginning of a message that has not ended */
