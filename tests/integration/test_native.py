@@ -141,6 +141,17 @@ class Streams(NativeCase):
             sample = client.ask(seq, bytes(most[0]), most[1])
             self.assertEqual(len(sample.reply.padding), most[1])
 
+    def test_padded_request_arrives_with_its_last_byte(self):
+        daemon = self.daemon()
+        client, other = self.connect(daemon), self.connect(daemon)
+        frame = request(1, bytes(1000))
+        client.socket.sendall(frame[:500])
+        other.ask(1)                    # some time that the server is seen to use
+        before = time.monotonic_ns()
+        client.socket.sendall(frame[500:])
+        # Both programs read the same clock here; the kernel's stamp is carried over to it.
+        self.assertGreater(client.read_reply().arrival, before - 10000)
+
     def test_client_may_ask_for_more_than_it_reads_at_once(self):
         client = self.connect(self.daemon())
         client.socket.sendall(b''.join(request(seq, b'', 65536) for seq in range(200)))
