@@ -21,6 +21,10 @@
 
 #define WHERE_UUID_LEN 16
 
+/* As many connections can have minima of their own: their paths may differ (ECMP goes by port).
+ * With more, or with too few messages in each, all share one pair. */
+#define WHERE_OWN_MINIMA_MAX 64
+
 /* What is known of a sample. */
 enum {
     SAMPLE_ARRIVAL = 0x0001,        /* the server told arrival, residence and window */
@@ -79,7 +83,8 @@ enum where_part {
 struct where_parts {
     nsec_t ns[PART_COUNT];
     uint8_t known;          /* bit 1 << part: measured, for base and both PDVs to within @error */
-    bool behind;            /* came in right behind an earlier message that was delayed longer */
+    bool behind_out;        /* arrived right behind an earlier message that took longer out */
+    bool behind_back;       /* so did the reply */
     nsec_t error;           /* the fit's error bar [ns] */
 };
 
@@ -99,6 +104,7 @@ enum where_validity {
     WHERE_NO_ARRIVALS,      /* the server does not tell them (text) */
     WHERE_CLOCK_BROKEN,     /* stamps contradict each other: a clock stepped again and again, or
                              * there are several servers */
+    WHERE_VALIDITIES,
 };
 
 static inline bool where_validity_ok(enum where_validity v)
@@ -120,7 +126,7 @@ struct where_fit {
     double skew;            /* the server's clock gains this on ours, s per s; x 1e6 = ppm */
     double skew_error;      /* +/- */
     nsec_t base;            /* shortest way out and back, least of all connections [ns] */
-    nsec_t error;           /* error bar of each PDV [ns] */
+    nsec_t error;           /* error bar of a PDV [ns] */
     bool per_connection;    /* each connection has its own minima */
     bool skew_changed;      /* against the stretch before */
     int64_t clock_step;     /* the server's against ours since the stretch before [ns], 0 = none */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,36 +18,44 @@
 
 struct hist;
 
-struct where_counts {
-    uint64_t messages;          /* all but SAMPLE_OMIT; the others count some of these */
-    uint64_t omitted;           /* SAMPLE_OMIT */
-    uint64_t arrival_kernel;    /* request stamped by the server's kernel */
-    uint64_t arrival_user;      /* ... by the server's program */
-    uint64_t arrival_shared;    /* one stamp for several requests */
-    uint64_t rx_kernel;         /* reply stamped by our kernel */
-    uint64_t rx_user;           /* ... by us */
-    uint64_t rx_shared;
-    uint64_t unknown;           /* forward PDV and residence could not be told apart */
-    uint64_t unknown_return;    /* return PDV and wake-up could not */
-    uint64_t unfitted;          /* in stretches without a valid fit */
+/* What is counted. All but the first two count some of the first; from stretches on it is stretches
+ * between clock events, see struct where_fit. */
+#define WHERE_COUNTS(X)                                                                            \
+    X(messages)             /* all but the omitted */                                              \
+    X(omitted)              /* SAMPLE_OMIT */                                                      \
+    X(arrival_kernel)       /* request stamped by the server's kernel */                           \
+    X(arrival_user)         /* ... by the server's program */                                      \
+    X(arrival_shared)       /* ... with one stamp for several */                                   \
+    X(rx_kernel)            /* reply stamped by our kernel */                                      \
+    X(rx_user)              /* ... by our program */                                               \
+    X(rx_shared)            /* ... with one stamp for several */                                   \
+    X(unknown)              /* forward PDV and residence could not be told apart */                \
+    X(unknown_return)       /* return PDV and wake-up could not */                                 \
+    X(unfitted)             /* in stretches without a valid fit */                                 \
+    X(stretches)                                                                                   \
+    X(stretches_invalid)                                                                           \
+    X(skew_assumed)         /* WHERE_SKEW_ASSUMED */                                               \
+    X(skew_unsteady)        /* WHERE_SKEW_UNSTEADY */                                              \
+    X(skew_changes)                                                                                \
+    X(clock_steps)                                                                                 \
+    X(base_shifts)
 
-    uint64_t stretches;
-    uint64_t stretches_invalid;
-    uint64_t skew_assumed;      /* stretches with WHERE_SKEW_ASSUMED */
-    uint64_t skew_changes;
-    uint64_t clock_steps;
-    uint64_t base_shifts;
+struct where_counts {
+#define WHERE_COUNT(name) uint64_t name;
+    WHERE_COUNTS(WHERE_COUNT)
+#undef WHERE_COUNT
 };
 
 /* The clocks and the base over all valid stretches. */
 struct where_clock {
     uint64_t n_messages;        /* that it stands on; 0 = nothing below is known */
-    double skew;                /* mean by messages; server fast > 0, s per s */
-    double skew_error;          /* largest */
-    double skew_min, skew_max;
+    double skew;                /* server fast > 0, s per s; each stretch counts by its certainty */
+    double skew_error;          /* of the stretch that is most certain */
+    bool skew_told;             /* false = assumed throughout */
+    double skew_min, skew_max;  /* of the stretches that tell it */
     nsec_t base;                /* least */
     nsec_t base_max;
-    nsec_t error;               /* mean by messages */
+    nsec_t error;               /* error bar of a PDV, mean by messages [ns] */
     nsec_t error_max;
 };
 
@@ -60,7 +69,7 @@ struct where_stats;
  */
 int where_stats_new(struct where_stats **ret_stats, size_t n_worst);
 struct where_stats *where_stats_free(struct where_stats *s);
-DEFINE_CLEANUP(struct where_stats *, where_stats_free);
+DEFINE_CLEANUP(struct where_stats *, where_stats_free)
 
 /* Closes @w into the statistics; @also (may be NULL) sees each sample too, as a CSV writer does. */
 void where_stats_close(struct where_stats *s, struct where_window *w, where_visit_fn also,

@@ -29,7 +29,7 @@ struct where_table;
 /* Return: 0, -ENOMEM. A table takes 0.3 MB, whatever the number of messages. */
 int where_table_new(struct where_table **ret_table);
 struct where_table *where_table_free(struct where_table *t);
-DEFINE_CLEANUP(struct where_table *, where_table_free);
+DEFINE_CLEANUP(struct where_table *, where_table_free)
 
 void where_table_add(struct where_table *t, const struct where_parts *parts);
 void where_table_merge(struct where_table *t, const struct where_table *from);

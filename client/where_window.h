@@ -21,15 +21,12 @@
 #include "common/base.h"
 #include "common/clock.h"
 
-/* As many connections can have minima of their own: paths may differ by port (ECMP). With more, or
- * with too few messages each, all share one pair. */
-#define WHERE_OWN_MINIMA_MAX 64
-
 struct where_window_config {
     uint32_t n_conns;       /* slots of connections, >= 1 */
     uint32_t n_samples;     /* the buffer, 0 = 16384 (88 bytes each) */
-    nsec_t duration;        /* closes after this, 0 = 10 s */
-    nsec_t horizon;         /* how far back the minima reach, 0 = 120 s */
+    nsec_t duration;        /* closes after this if it has 32 samples, 0 = 10 s */
+    nsec_t horizon;         /* closes after this anyway; and so far back reach the minima of the
+                             * next ones, 0 = 120 s */
     bool merge;             /* one pair of minima for all, as with a connection for each message */
 };
 
@@ -46,7 +43,7 @@ struct where_window;
  */
 int where_window_new(struct where_window **ret_window, const struct where_window_config *config);
 struct where_window *where_window_free(struct where_window *w);
-DEFINE_CLEANUP(struct where_window *, where_window_free);
+DEFINE_CLEANUP(struct where_window *, where_window_free)
 
 /**
  * where_window_add() - add an answered message
@@ -67,7 +64,7 @@ struct where_sample *where_window_add(struct where_window *w, const struct where
 void where_window_note(struct where_window *w, struct where_sample *sample,
                        const struct cause_note *note);
 
-/* True when it should be closed: no room is left, or it is open for its whole duration. */
+/* True when it should be closed: no room is left, or its time is over. */
 bool where_window_due(const struct where_window *w, nsec_t now);
 
 /**

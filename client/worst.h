@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,7 @@ struct worst_message {
 
 struct worst {
     struct worst_message *heap;
+    struct worst_message *list;     /* room to put them into order */
     size_t n, max;
 };
 
@@ -35,17 +37,22 @@ struct worst {
 int worst_init(struct worst *w, size_t max);
 void worst_deinit(struct worst *w);
 
-/* True if a message with this response RTT would be kept. */
+/* True if a message with this response RTT may be kept. */
 static inline bool worst_wants(const struct worst *w, nsec_t response)
 {
-    return w->n < w->max || (w->max > 0 && response > w->heap[0].response);
+    return w->n < w->max || (w->max > 0 && response >= w->heap[0].response);
 }
 
-/* Keeps a copy if it belongs to the worst; of equal ones the earlier stays. */
+/* Keeps a copy if it belongs to the worst; of equal ones that which was sent earlier. */
 void worst_add(struct worst *w, const struct worst_message *message);
 
 /* Adds all of @from. */
 void worst_merge(struct worst *w, const struct worst *from);
 
-/* Puts w->heap[0 .. w->n) into order, largest response RTT first. Adding goes on to work. */
-void worst_sort(struct worst *w);
+/**
+ * worst_list() - what was kept, in order
+ * @ret_n:      how many
+ *
+ * Return: them, largest response RTT first, valid until the next call or change; NULL if none.
+ */
+const struct worst_message *worst_list(struct worst *w, size_t *ret_n);

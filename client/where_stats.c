@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/where_stats.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hist.h"
+
+/* A skew is not believed to be more certain than this: crystals wander. */
+#define SKEW_ERROR_MIN 1e-9
+
+struct where_stats {
+    struct hist *hists[PART_COUNT];     /* of those that have one */
+    struct where_table *table;
+    struct worst worst;
+    struct where_counts counts;
+    struct where_clock clock;
+    uint64_t validities[WHERE_VALIDITIES];  /* messages under each */
+    double sum_skew, sum_certainty;     /* of stretches: 1 / the square of the error */
+    double sum_error;                   /* by message */
+};
+
+static const enum where_part with_hist[] = {PART_FORWARD, PART_RESIDENCE, PART_RETURN, PART_WAKEUP};
+
+int where_stats_new(struct where_stats **ret_stats, size_t n_worst)
+{
+    _cleanup_(where_stats_freep) struct where_stats *s = calloc(1, sizeof(*s));
+    int r;
+
+    if (!s)
+        return -ENOMEM;
+
+    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++) {
+        r = hist_new(&s->hists[with_hist[i]]);
+        if (r < 0)
+            return r;
+    }
+    r = where_table_new(&s->table);
+    if (r < 0)
+        return r;
+    r = worst_init(&s->worst, n_worst);
+    if (r < 0)
+        return r;
+
+    *ret_stats = take_ptr(s);
+    return 0;
+}
+
+struct where_stats *where_stats_free(struct where_stats *s)
+{
+    if (!s)
+        return NULL;
+
+    worst_deinit(&s->worst);
+    where_table_free(s->table);
+    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++)
+        hist_free(s->hists[with_hist[i]]);
+    free(s);
+    return NULL;
+}
+
+static void count(struct where_counts *c, const struct where_sample *s,
+                  const struct where_parts *p, const struct where_fit *fit)
+{
+    bool arrival = s->flags & SAMPLE_ARRIVAL, valid = where_validity_ok(fit->validity);
+
+    c->messages++;
+    c->arrival_kernel += arrival && s->flags & SAMPLE_ARRIVAL_KERNEL;
+    c->arrival_user += arrival && !(s->flags & SAMPLE_ARRIVAL_KERNEL);
+    c->arrival_shared += arrival && s->flags & SAMPLE_ARRIVAL_SHARED;
+    c->rx_kernel += (s->flags & SAMPLE_RX_KERNEL) != 0;
+    c->rx_user += !(s->flags & SAMPLE_RX_KERNEL);
+    c->rx_shared += (s->flags & SAMPLE_RX_SHARED) != 0;
+    c->unfitted += !valid;
+    c->unknown += valid && arrival && !where_parts_known(p, PART_FORWARD);
+    c->unknown_return += valid && arrival && !where_parts_known(p, PART_RETURN);
+}
+
+static void keep_worst(struct worst *worst, const struct where_sample *s,
+                       const struct where_parts *p, const struct cause_note *note)
+{
+    struct worst_message m = {
+        .seq = s->seq,
+        .conn = s->conn,
+        .send = s->send,
+        .response = s->read - s->due,
+        .service = s->read - s->send,
+        .parts = *p,
+        .cause = cause_of(p, s->flags, note),
+    };
+
+    memcpy(m.uuid, s->uuid, sizeof(m.uuid));
+    worst_add(worst, &m);
+}
+
+struct close {
+    struct where_stats *stats;
+    where_visit_fn also;
+    void *ctx;
+};
+
+static void visit(void *ctx, const struct where_sample *s, const struct where_parts *p,
+                  const struct where_fit *fit, const struct cause_note *note)
+{
+    const struct close *close = ctx;
+    struct where_stats *stats = close->stats;
+
+    if (close->also)
+        close->also(close->ctx, s, p, fit, note);
+    if (s->flags & SAMPLE_OMIT) {
+        stats->counts.omitted++;
+        return;
+    }
+
+    count(&stats->counts, s, p, fit);
+    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++)
+        if (where_parts_known(p, with_hist[i]))
+            hist_record(stats->hists[with_hist[i]], p->ns[with_hist[i]]);
+    where_table_add(stats->table, p);
+    if (worst_wants(&stats->worst, s->read - s->due))
+        keep_worst(&stats->worst, s, p, note);
+}
+
+static void add_clock(struct where_clock *c, const struct where_clock *from)
+{
+    if (from->n_messages == 0)
+        return;
+    if (c->n_messages == 0) {
+        *c = *from;
+        return;
+    }
+
+    c->n_messages += from->n_messages;
+    c->skew_error = MIN(c->skew_error, from->skew_error);
+    if (from->skew_told) {
+        c->skew_min = c->skew_told ? MIN(c->skew_min, from->skew_min) : from->skew_min;
+        c->skew_max = c->skew_told ? MAX(c->skew_max, from->skew_max) : from->skew_max;
+        c->skew_told = true;
+    }
+    c->base = MIN(c->base, from->base);
+    c->base_max = MAX(c->base_max, from->base_max);
+    c->error_max = MAX(c->error_max, from->error_max);
+}
+
+static void take_means(struct where_stats *s)
+{
+    if (s->clock.n_messages == 0)
+        return;
+
+    s->clock.skew = s->sum_skew / s->sum_certainty;
+    s->clock.error = (nsec_t)llround(s->sum_error / (double)s->clock.n_messages);
+}
+
+static void add_fit(struct where_stats *s, const struct where_fit *fit)
+{
+    double error = MAX(fit->skew_error, SKEW_ERROR_MIN), certainty = 1 / (error * error);
+    struct where_counts *c = &s->counts;
+
+    s->validities[fit->validity] += fit->n_samples;
+    c->stretches++;
+    if (!where_validity_ok(fit->validity)) {
+        c->stretches_invalid++;
+        return;
+    }
+
+    c->skew_assumed += fit->validity == WHERE_SKEW_ASSUMED;
+    c->skew_unsteady += fit->validity == WHERE_SKEW_UNSTEADY;
+    c->skew_changes += fit->skew_changed;
+    c->clock_steps += fit->clock_step != 0;
+    c->base_shifts += fit->base_shift != 0;
+    s->sum_skew += fit->skew * certainty;
+    s->sum_certainty += certainty;
+    s->sum_error += (double)fit->error * fit->n_samples;
+    add_clock(&s->clock, &(struct where_clock){
+                             .n_messages = fit->n_samples,
+                             .skew_error = fit->skew_error,
+                             .skew_told = fit->validity != WHERE_SKEW_ASSUMED,
+                             .skew_min = fit->skew,
+                             .skew_max = fit->skew,
+                             .base = fit->base,
+                             .base_max = fit->base,
+                             .error_max = fit->error,
+                         });
+    take_means(s);
+}
+
+void where_stats_close(struct where_stats *s, struct where_window *w, where_visit_fn also,
+                       void *ctx)
+{
+    struct close close = {.stats = s, .also = also, .ctx = ctx};
+    const struct where_fit *fits;
+    size_t n;
+
+    where_window_close(w, visit, &close);
+    fits = where_window_fits(w, &n);
+    for (size_t i = 0; i < n; i++)
+        add_fit(s, &fits[i]);
+}
+
+void where_stats_merge(struct where_stats *s, const struct where_stats *from)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++)
+        hist_merge(s->hists[with_hist[i]], from->hists[with_hist[i]]);
+    where_table_merge(s->table, from->table);
+    worst_merge(&s->worst, &from->worst);
+#define WHERE_COUNT(name) s->counts.name += from->counts.name;
+    WHERE_COUNTS(WHERE_COUNT)
+#undef WHERE_COUNT
+    for (size_t i = 0; i < WHERE_VALIDITIES; i++)
+        s->validities[i] += from->validities[i];
+    s->sum_skew += from->sum_skew;
+    s->sum_certainty += from->sum_certainty;
+    s->sum_error += from->sum_error;
+    add_clock(&s->clock, &from->clock);
+    take_means(s);
+}
+
+const struct hist *where_stats_hist(const struct where_stats *s, enum where_part part)
+{
+    const struct hist *h = s->hists[part];
+
+    return h && hist_count(h) > 0 ? h : NULL;
+}
+
+const struct where_table *where_stats_table(const struct where_stats *s)
+{
+    return s->table;
+}
+
+const struct where_counts *where_stats_counts(const struct where_stats *s)
+{
+    return &s->counts;
+}
+
+const struct where_clock *where_stats_clock(const struct where_stats *s)
+{
+    return &s->clock;
+}
+
+enum where_validity where_stats_validity(const struct where_stats *s)
+{
+    enum where_validity most = WHERE_VALID;
+
+    for (int v = 0; v < WHERE_VALIDITIES; v++)
+        if (s->validities[v] > s->validities[most])
+            most = (enum where_validity)v;
+    return most;
+}
+
+const struct worst_message *where_stats_worst(struct where_stats *s, size_t *ret_n)
+{
+    return worst_list(&s->worst, ret_n);
+}

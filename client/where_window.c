@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/where_window.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "client/where_cut.h"
+#include "client/where_fit.h"
+#include "client/where_split.h"
+
+#define N_SAMPLES 16384
+#define DURATION (10 * NSEC_PER_SEC)
+#define HORIZON (120 * NSEC_PER_SEC)
+#define SAMPLES_PER_NOTE 16
+
+/* So few samples stay in their window until the horizon: their fit gains by what follows. */
+#define SAMPLES_MIN 32
+
+/* The farthest that a time may be from the origin [ns]: 36 years. */
+#define FAR (INT64_C(1) << 60)
+
+/* A step or a shift below this is not told from noise [ns]. */
+#define STEP_MIN 20000.0
+
+struct where_window {
+    uint32_t n_conns;
+    nsec_t duration, horizon;
+
+    struct where_sample *samples;
+    size_t n, max;
+    struct cause_note *notes;
+    size_t n_notes, max_notes;
+
+    bool has_origin;
+    struct where_origin origin;
+    struct where_trail *trails;         /* by slot */
+    struct where_past past, trial;      /* what is known, and with a stretch that is being fitted */
+    struct where_cut_room room;
+
+    double slope;                       /* the last that could be told */
+    bool has_last;
+    struct where_fitting last;          /* the last that was valid */
+    struct where_fit fits[WHERE_CUTS_MAX + 1];
+    size_t n_fits;
+};
+
+static void reset_trails(struct where_window *w)
+{
+    for (size_t i = 0; i < w->n_conns; i++)
+        w->trails[i] = WHERE_TRAIL_INIT;
+}
+
+int where_window_new(struct where_window **ret_window, const struct where_window_config *config)
+{
+    _cleanup_(where_window_freep) struct where_window *w = NULL;
+    bool own = !config->merge && config->n_conns > 1 && config->n_conns <= WHERE_OWN_MINIMA_MAX;
+    size_t n_groups = own ? 1 + (size_t)config->n_conns : 1;
+    int r;
+
+    if (config->n_conns == 0)
+        return -EINVAL;
+
+    w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+
+    w->n_conns = config->n_conns;
+    w->duration = config->duration > 0 ? config->duration : DURATION;
+    w->horizon = config->horizon > 0 ? config->horizon : HORIZON;
+    w->max = config->n_samples > 0 ? config->n_samples : N_SAMPLES;
+    w->max_notes = MIN((w->max + SAMPLES_PER_NOTE - 1) / SAMPLES_PER_NOTE, (size_t)UINT16_MAX);
+    w->samples = malloc(w->max * sizeof(*w->samples));
+    w->notes = malloc(w->max_notes * sizeof(*w->notes));
+    w->trails = malloc(w->n_conns * sizeof(*w->trails));
+    w->room.points = malloc((w->max + HULL_MAX) * sizeof(*w->room.points));
+    if (!w->samples || !w->notes || !w->trails || !w->room.points)
+        return -ENOMEM;
+
+    reset_trails(w);
+
+    r = where_past_init(&w->past, n_groups);
+    if (r < 0)
+        return r;
+    r = where_past_init(&w->trial, n_groups);
+    if (r < 0)
+        return r;
+
+    *ret_window = take_ptr(w);
+    return 0;
+}
+
+struct where_window *where_window_free(struct where_window *w)
+{
+    if (!w)
+        return NULL;
+
+    where_past_deinit(&w->trial);
+    where_past_deinit(&w->past);
+    free(w->room.points);
+    free(w->trails);
+    free(w->notes);
+    free(w->samples);
+    free(w);
+    return NULL;
+}
+
+struct where_sample *where_window_add(struct where_window *w, const struct where_sample *sample)
+{
+    struct where_sample *s;
+
+    if (w->n == w->max)
+        return NULL;
+
+    s = &w->samples[w->n++];
+    *s = *sample;
+    s->note = 0;
+    return s;
+}
+
+void where_window_note(struct where_window *w, struct where_sample *sample,
+                       const struct cause_note *note)
+{
+    if (w->n_notes == w->max_notes)
+        return;
+
+    w->notes[w->n_notes++] = *note;
+    sample->note = (uint16_t)w->n_notes;
+}
+
+bool where_window_due(const struct where_window *w, nsec_t now)
+{
+    nsec_t age;
+
+    if (w->n == 0)
+        return false;
+
+    age = now - w->samples[0].read;
+    return w->n == w->max || age >= w->horizon || (age >= w->duration && w->n >= SAMPLES_MIN);
+}
+
+static bool is_near(int64_t t)
+{
+    return t > -FAR && t < FAR;
+}
+
+/* A server can tell any times; and stamps that were carried over from another clock are off by some
+ * nanoseconds. What follows relies on this order. */
+static void tidy(struct where_window *w, struct where_sample *s)
+{
+    const struct where_origin *o = &w->origin;
+
+    s->send = MIN(s->send, s->read);
+    s->due = MIN(s->due, s->send);
+    s->rx = MIN(MAX(s->rx, s->send), s->read);
+    if (s->flags & SAMPLE_ARRIVAL &&
+        (s->residence >= (nsec_t)FAR || !is_near(where_arrival(o, s))))
+        s->flags = (uint16_t)(s->flags & ~(SAMPLE_ARRIVAL | SAMPLE_ARRIVAL_SHARED));
+    s->window = MIN(s->window, (nsec_t)FAR);
+}
+
+static void set_origin(struct where_window *w)
+{
+    for (size_t i = 0; i < w->n && !w->has_origin; i++) {
+        const struct where_sample *s = &w->samples[i];
+
+        if (!(s->flags & SAMPLE_ARRIVAL))
+            continue;
+        w->origin = (struct where_origin){.client = s->send, .server = s->arrival};
+        w->has_origin = true;
+    }
+}
+
+/* Fits that suit no clocks, which a cut may help. */
+static bool is_bad(const struct where_fitting *f)
+{
+    return f->fit.validity == WHERE_SKEW_UNSTEADY || f->fit.validity == WHERE_CLOCK_BROKEN;
+}
+
+/* Fits samples to what is known, or as if nothing were. */
+static void try_fit(struct where_window *w, size_t begin, size_t end, bool anew,
+                    struct where_fitting *ret)
+{
+    where_past_copy(&w->trial, &w->past);
+    if (anew)
+        where_past_forget(&w->trial, INT64_MAX);
+    where_fit_stretch(&w->trial, w->slope, &w->origin, w->samples + begin, end - begin,
+                      w->room.points, ret);
+}
+
+static bool is_told(double shift, double error)
+{
+    return fabs(shift) > MAX(STEP_MIN, 3 * error);
+}
+
+/* What changed since the stretch before. Where the clocks are the same ones, a line that moved is a
+ * path that did. Where they broke, what both ways have in common, with opposite signs, is the
+ * clock's; a route that gets longer one way by as much as shorter the other looks the same. */
+static void compare(struct where_fitting *f, const struct where_fitting *last, bool broke,
+                    int64_t x)
+{
+    double error = (double)(f->fit.error + last->fit.error), step = 0;
+    double moved = (f->lines.slope - last->lines.slope) * (double)x;
+    double out = (double)(f->lines.least[0].out - last->lines.least[0].out) + moved;
+    double back = (double)(f->lines.least[0].back - last->lines.least[0].back) - moved;
+
+    if (broke && out * back < 0) {
+        step = fabs(out) < fabs(back) ? out : -back;
+        if (is_told(step, error))
+            f->fit.clock_step = llround(step);
+        else
+            f->fit.skew_changed = true;
+    }
+    if (is_told(out + back, error)) {
+        f->fit.base_shift = llround(out + back);
+        f->fit.forward_shift = llround(out - step);
+    }
+}
+
+/* Takes the trial's fit for good. */
+static void accept(struct where_window *w, struct where_fitting *f, size_t begin, bool broke)
+{
+    struct where_past known = w->trial;
+
+    w->trial = w->past;
+    w->past = known;
+    if (where_validity_ok(f->fit.validity)) {
+        if (w->has_last)
+            compare(f, &w->last, broke, where_arrival(&w->origin, &w->samples[begin]));
+        if (f->fit.validity == WHERE_VALID)
+            w->slope = f->lines.slope;
+        w->last = *f;
+        w->has_last = true;
+    }
+    w->fits[w->n_fits++] = f->fit;
+}
+
+static void split(struct where_window *w, const struct where_fitting *f, size_t begin, size_t end,
+                  where_visit_fn visit, void *ctx)
+{
+    for (size_t i = begin; i < end; i++) {
+        const struct where_sample *s = &w->samples[i];
+        struct where_parts parts;
+
+        where_split(&w->trails[s->conn], f, &w->origin, s, &parts);
+        if (visit)
+            visit(ctx, s, &parts, &f->fit, s->note > 0 ? &w->notes[s->note - 1] : NULL);
+    }
+}
+
+/* What is older than the horizon, seen from the window's begin. */
+static void forget(struct where_window *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (w->samples[i].flags & SAMPLE_ARRIVAL) {
+            where_past_forget(&w->past,
+                              where_arrival(&w->origin, &w->samples[i]) - (int64_t)w->horizon);
+            return;
+        }
+}
+
+/* Takes the trial for good, and its stretch apart. */
+static void settle(struct where_window *w, struct where_fitting *f, size_t begin, size_t end,
+                   bool broke, where_visit_fn visit, void *ctx)
+{
+    if (broke)
+        reset_trails(w);            /* the server's times from before say nothing of those after */
+    accept(w, f, begin, broke);
+    split(w, f, begin, end, visit, ctx);
+}
+
+/* Fits a stretch, together with what is known unless the clocks broke since. Return: if they did.
+ */
+static bool fit_stretch(struct where_window *w, size_t begin, size_t end, struct where_fitting *ret)
+{
+    double gap;
+
+    if (begin > 0) {
+        try_fit(w, begin, end, true, ret);
+        return true;
+    }
+
+    try_fit(w, begin, end, false, ret);
+    if (!is_bad(ret) || w->past.pairs[0].weight == 0)
+        return false;
+
+    gap = ret->gap;
+    try_fit(w, begin, end, true, ret);
+    if (!is_bad(ret) || ret->gap < gap / 2)
+        return true;
+
+    try_fit(w, begin, end, false, ret);
+    return false;
+}
+
+void where_window_close(struct where_window *w, where_visit_fn visit, void *ctx)
+{
+    size_t cuts[WHERE_CUTS_MAX + 1], n_cuts = 0, begin = 0;
+    struct where_fitting f;
+    bool broke;
+
+    w->n_fits = 0;
+    if (w->n == 0)
+        return;
+
+    set_origin(w);
+    for (size_t i = 0; i < w->n; i++)
+        tidy(w, &w->samples[i]);
+    forget(w);
+
+    broke = fit_stretch(w, 0, w->n, &f);
+    if (is_bad(&f))
+        n_cuts = where_cut_find(&f, &w->origin, w->samples, w->n, &w->room, cuts);
+    cuts[n_cuts] = w->n;
+    for (size_t i = 0; i <= n_cuts; i++) {
+        if (n_cuts > 0)
+            broke = fit_stretch(w, begin, cuts[i], &f);
+        settle(w, &f, begin, cuts[i], broke, visit, ctx);
+        begin = cuts[i];
+    }
+    w->n = 0;
+    w->n_notes = 0;
+}
+
+const struct where_fit *where_window_fits(const struct where_window *w, size_t *ret_n)
+{
+    *ret_n = w->n_fits;
+    return w->fits;
+}
