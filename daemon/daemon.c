@@ -35,6 +35,9 @@
 /* Feeding is due at half of the watchdog's interval; looking twice as often leaves room for a miss. */
 #define WATCHDOG_PARTS 4
 
+/* Left to itself, sd-event is up to 250 ms late. */
+#define TIMER_ACCURACY (10 * NSEC_PER_MSEC)
+
 /* How long clients can slip in between the decision to exit on idle and the listeners' closing. */
 #define IDLE_CONFIRM (50 * NSEC_PER_MSEC)
 
@@ -469,8 +472,8 @@ static int on_idle_timer(sd_event_source *source, uint64_t usec, void *user)
 
 static int add_timer(struct daemon *d, nsec_t delay, sd_event_time_handler_t handler)
 {
-    return sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, delay / NSEC_PER_USEC, 0,
-                                      handler, d);
+    return sd_event_add_time_relative(d->event, NULL, CLOCK_MONOTONIC, delay / NSEC_PER_USEC,
+                                      TIMER_ACCURACY / NSEC_PER_USEC, handler, d);
 }
 
 static int add_sources(struct daemon *d)
