@@ -55,6 +55,7 @@ struct daemon {
     sd_event *event;
     int ended_fd;                   /* signalled by a worker that has ended */
     nsec_t started;                 /* [ns, monotonic] */
+    bool said_fault;                /* why it cannot start */
     bool stopping;
     bool is_idle_closed;            /* no clients: listeners are closed, to see if that stays so */
     nsec_t idle_since;              /* [ns, monotonic] */
@@ -117,10 +118,12 @@ static void say_faults(struct daemon *d, char *lines, bool reloading)
     while ((line = strsep(&lines, "\n"))) {
         if (!*line)
             continue;
-        if (reloading)
+        if (reloading) {
             log_text(&d->log, RELOAD_FAILED, &((struct log_data){0}), "%s", line);
-        else
+        } else {
             log_text(&d->log, START_FAILED, &((struct log_data){0}), "%s", line);
+            d->said_fault = true;
+        }
     }
 }
 
@@ -318,15 +321,16 @@ static int configure_log(struct daemon *d, const struct config *c)
         .file_count = c->log_file_count,
     };
     struct log *logs[CONFIG_WORKERS_MAX + 1];
+    size_t n = 0;
 
     atomic_store(&d->log_shared.level, c->log_level);
     if (d->logger)
         return logger_configure(d->logger, &settings);
 
-    for (size_t i = 0; i < d->n_workers; i++)
-        logs[i] = &d->workers[i]->log;
-    logs[d->n_workers] = &d->log;
-    return logger_new(&d->logger, logs, d->n_workers + 1, &d->log_shared, &clock_system, &settings);
+    for (size_t i = 0; d->workers && i < d->n_workers && d->workers[i]; i++)
+        logs[n++] = &d->workers[i]->log;
+    logs[n++] = &d->log;
+    return logger_new(&d->logger, logs, n, &d->log_shared, &clock_system, &settings);
 }
 
 static void reload(struct daemon *d)
@@ -635,8 +639,11 @@ static void tear_down(struct daemon *d, int result)
     }
 
     if (result < 0) {
-        log_text(&d->log, START_FAILED, &((struct log_data){.error = -result}),
-                 "tcptimerd cannot start or go on: %s", strerror(-result));
+        if (!d->said_fault)
+            log_text(&d->log, START_FAILED, &((struct log_data){.error = -result}),
+                     "tcptimerd cannot start or go on: %s", strerror(-result));
+        if (!d->logger)             /* it got not so far, and has to say why all the same */
+            (void)configure_log(d, &d->config);
     } else {
         sum = collect(d);
         log_text(&d->log, STOPPED,
