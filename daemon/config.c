@@ -298,6 +298,7 @@ struct reader {
     FILE *file;
     FILE *faults;
     unsigned line;
+    int read_error;
     int result;
 };
 
@@ -308,6 +309,8 @@ static char *next_line(char *buf, int size, void *stream)
 
     if (line)
         r->line++;
+    else if (ferror(r->file))
+        r->read_error = errno;      /* a directory can be opened, and fails here */
     return line;
 }
 
@@ -358,10 +361,10 @@ int config_read_file(struct config *c, const char *path, FILE *faults)
     }
 
     bad_line = ini_parse_stream(next_line, &r, take_pair, &r);
-    if (ferror(r.file)) {
+    if (r.read_error != 0) {
         (void)fprintf(faults, "%s: %s: expected a readable configuration file\n", path,
-                      strerror(EIO));
-        fault(&r, -EIO);
+                      strerror(r.read_error));
+        fault(&r, -r.read_error);
     } else if (bad_line != 0) {
         (void)fprintf(faults, "%s:%d: expected KEY = VALUE, [tcptimerd] or a # comment\n", path,
                       bad_line);
