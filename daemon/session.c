@@ -115,7 +115,7 @@ static bool text_line_end(struct session *s, char byte, struct session_output *o
         if (!s->lines && out->len > 0)
             out->buf[out->len++] = '\n';
         s->lines = true;
-        s->line_end = LINE_END_NONE;
+        s->line_end = LINE_END_MAY_COME;        /* an empty line hurts nobody who types */
         return true;
     }
     return false;
