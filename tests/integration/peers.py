@@ -4,10 +4,12 @@ frame for the client's, to be filled with manners good or bad.
 """
 
 import collections
+import fcntl
 import re
 import select
 import socket
 import struct
+import termios
 import threading
 import time
 import uuid
@@ -128,32 +130,19 @@ class TextPeer:
         return bytes(self._received)
 
     def await_read(self):
-        """Waits until the other end's program has taken all that was sent so far (IPv4 TCP)."""
-        poll_until(lambda: self._peer_queue() == 0, 'peer reads what was sent')
+        """Waits until the other end's program has read all that was sent so far.
 
-    def _peer_queue(self):
-        """Bytes not yet acknowledged to us, and those that wait in the peer's receive queue."""
-        local, remote = proc_net_address(self.socket.getsockname()), proc_net_address(
-            self.socket.getpeername())
-        waiting = 0
-        with open('/proc/net/tcp', encoding='ascii') as table:
-            for row in table:
-                fields = row.split()
-                if fields[1:3] == [local, remote]:
-                    waiting += int(fields[4].partition(':')[0], 16)
-                elif fields[1:3] == [remote, local]:
-                    waiting += int(fields[4].partition(':')[2], 16)
-        return waiting
+        Only an AF_UNIX socket tells (unix(7), SIOCOUTQ); TCP's counts what the peer's kernel has not
+        acknowledged.
+        """
+        assert self.socket.family == socket.AF_UNIX
+        poll_until(lambda: fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)) == bytes(4),
+                   'the peer reads what was sent')
 
     def reset(self):
         """Ends the connection with a RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         self.socket.close()
-
-
-def proc_net_address(address):
-    packed = struct.unpack('=I', socket.inet_aton(address[0]))[0]
-    return '%08X:%04X' % (packed, address[1])
 
 
 class Server:

@@ -43,6 +43,17 @@ os.execvp(sys.argv[2], sys.argv[2:])
 '''
 
 
+# How the daemon's line of statistics puts it; what is 0 is left out there.
+STATISTICS = {
+    'clients': 'clients now',
+    'accepted': 'clients accepted',
+    'messages': 'messages answered',
+    'refused': 'clients refused',
+    'timed_out': r'clients ended by \w+_timeout',
+    'bad_messages': 'clients ended for what they sent',
+}
+
+
 class Tape:
     """Lines in the order in which they came from another thread."""
 
@@ -248,7 +259,8 @@ class Daemon(Process):
     def __init__(self, case, *options, listen=('127.0.0.1:0',), inherited=(), ready=True, env=None,
                  **how):
         self.notify = NotifySocket(case)
-        argv = [program('TCPTIMERD'), '--log-target=stderr']
+        # Most tests end with clients that never close; those that are about this say how long.
+        argv = [program('TCPTIMERD'), '--log-target=stderr', '--drain-timeout=300ms']
         if not any(option.startswith('--config') for option in options):
             argv.append('--config=/dev/null')       # not what may be installed on this machine
         if not inherited:
@@ -272,6 +284,7 @@ class Daemon(Process):
             self.notify.tape.wait('^READY=1$')
         except AssertionError as error:
             raise AssertionError('not ready: %s\nstderr:\n%s' % (error, self.stderr)) from None
+        self.log.wait(r'\bstarted\b')
 
     def _on_end(self):
         self.notify.end()
@@ -297,14 +310,20 @@ class Daemon(Process):
                                  % (status, self.stderr))
 
     def statistics(self):
-        """The line that SIGUSR1 brings, as a dictionary of its NAME=number words and pairs."""
+        """The numbers in the line that SIGUSR1 brings, those of a kind added up."""
         start = self.log.mark()
         self.signal(signal.SIGUSR1)
-        return parse_statistics(self.log.wait(r'statistics', start=start).string)
+        line = self.log.wait(r'\bclients now\b', start=start).string
+        return {name: sum(map(int, re.findall(r'\b(\d+) ' + words, line)))
+                for name, words in STATISTICS.items()}
 
+    def await_statistics(self, **expected):
+        """A message is counted after its reply was sent, and so a little later than we have it."""
+        def counted():
+            statistics = self.statistics()
+            return all(statistics[name] == number for name, number in expected.items())
 
-def parse_statistics(line):
-    return {name: int(value) for name, value in re.findall(r'(\w+)=(\d+)', line)}
+        poll_until(counted, 'statistics %r' % expected)
 
 
 class Case(unittest.TestCase):
