@@ -75,16 +75,6 @@ void hull_add_all(struct hull *h, struct hull_point *points, size_t n)
         hull_add(h, points[i].x, points[i].y);
 }
 
-void hull_drop_before(struct hull *h, int64_t x)
-{
-    size_t gone = 0;
-
-    while (gone < h->n && h->at[gone].x < x)
-        gone++;
-    h->n -= gone;
-    memmove(&h->at[0], &h->at[gone], h->n * sizeof(h->at[0]));
-}
-
 double hull_touch(const struct hull *h, double slope, int64_t *ret_x)
 {
     const struct hull_point *p = h->at, *end = p + h->n;

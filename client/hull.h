@@ -38,10 +38,6 @@ void hull_add(struct hull *h, int64_t x, int64_t y);
  */
 void hull_add_all(struct hull *h, struct hull_point *points, size_t n);
 
-/* Forgets the corners left of @x; what is left is the hull of all points from there on, and of none
- * that was hidden under a corner that went. */
-void hull_drop_before(struct hull *h, int64_t x);
-
 /**
  * hull_touch() - the corner that a line of this slope touches from below
  * @h:          not empty

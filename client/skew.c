@@ -4,37 +4,51 @@
 /* Halvings of 2 * SKEW_LIMIT: leaves 1e-17, a nanosecond in three years. */
 #define HALVINGS 48
 
-/* Sign of the derivative of what is to be made largest. It falls as the slope rises. */
-static double rise(const struct skew_pair *pairs, size_t n, enum skew_side side, double slope,
-                   int64_t x_mid)
+/* The height, and how it rises with the slope: ever less. */
+static double height(const struct skew_aim *aim, double slope, double *ret_rise)
 {
-    double sum = 0;
+    double sum = 0, rise = 0, weight = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < aim->n; i++) {
+        const struct skew_pair *p = &aim->pairs[i];
         int64_t x;
 
-        if (pairs[i].weight == 0)
+        if (p->weight == 0)
             continue;
-        if (side & SKEW_OUT) {
-            (void)hull_touch(&pairs[i].out, slope, &x);
-            sum += pairs[i].weight * (double)(x_mid - x);
+        weight += p->weight;
+        if (aim->side & SKEW_OUT) {
+            sum += p->weight * hull_touch(&p->out, slope, &x);
+            rise += p->weight * (double)(aim->x_mid - x);
         }
-        if (side & SKEW_BACK) {
-            (void)hull_touch(&pairs[i].back, -slope, &x);
-            sum += pairs[i].weight * (double)(x - x_mid);
+        if (aim->side & SKEW_BACK) {
+            sum += p->weight * hull_touch(&p->back, -slope, &x);
+            rise += p->weight * (double)(x - aim->x_mid);
         }
     }
-    return sum;
+    if (aim->side == SKEW_OUT)
+        sum += weight * slope * (double)aim->x_mid;
+    if (aim->side == SKEW_BACK)
+        sum -= weight * slope * (double)aim->x_mid;
+    *ret_rise = rise;
+    return sum / weight;
 }
 
-double skew_best(const struct skew_pair *pairs, size_t n, enum skew_side side, int64_t x_mid)
+double skew_height(const struct skew_aim *aim, double slope)
+{
+    double rise;
+
+    return height(aim, slope, &rise);
+}
+
+double skew_best(const struct skew_aim *aim)
 {
     double low = -SKEW_LIMIT, high = SKEW_LIMIT;
 
     for (int i = 0; i < HALVINGS; i++) {
-        double mid = (low + high) / 2;
+        double mid = (low + high) / 2, rise;
 
-        if (rise(pairs, n, side, mid, x_mid) > 0)
+        (void)height(aim, mid, &rise);
+        if (rise > 0)
             low = mid;
         else
             high = mid;
@@ -42,30 +56,16 @@ double skew_best(const struct skew_pair *pairs, size_t n, enum skew_side side, i
     return (low + high) / 2;
 }
 
-double skew_base(const struct skew_pair *pairs, size_t n, double slope)
+/* The last slope from @slope towards @end that leaves @least. */
+static double reach(const struct skew_aim *aim, double slope, double end, double least)
 {
-    double sum = 0, weight = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (pairs[i].weight == 0)
-            continue;
-        sum += pairs[i].weight * (hull_touch(&pairs[i].out, slope, NULL) +
-                                  hull_touch(&pairs[i].back, -slope, NULL));
-        weight += pairs[i].weight;
-    }
-    return sum / weight;
-}
-
-/* The last slope from @slope towards @end that leaves @base. */
-static double reach(const struct skew_pair *pairs, size_t n, double slope, double end, double base)
-{
-    if (skew_base(pairs, n, end) >= base)
+    if (skew_height(aim, end) >= least)
         return end;
 
     for (int i = 0; i < HALVINGS; i++) {
         double mid = (slope + end) / 2;
 
-        if (skew_base(pairs, n, mid) >= base)
+        if (skew_height(aim, mid) >= least)
             slope = mid;
         else
             end = mid;
@@ -73,10 +73,9 @@ static double reach(const struct skew_pair *pairs, size_t n, double slope, doubl
     return slope;
 }
 
-double skew_band(const struct skew_pair *pairs, size_t n, double slope, double tolerance)
+double skew_band(const struct skew_aim *aim, double slope, double tolerance)
 {
-    double base = skew_base(pairs, n, slope) - tolerance;
+    double least = skew_height(aim, slope) - tolerance;
 
-    return (reach(pairs, n, slope, SKEW_LIMIT, base) - reach(pairs, n, slope, -SKEW_LIMIT, base)) /
-           2;
+    return (reach(aim, slope, SKEW_LIMIT, least) - reach(aim, slope, -SKEW_LIMIT, least)) / 2;
 }

@@ -33,26 +33,28 @@ enum skew_side {
     SKEW_BOTH = SKEW_OUT | SKEW_BACK,
 };
 
-/**
- * skew_best() - the slope that leaves the most to the minima
- * @pairs:      those with a weight have points in both hulls
- * @n:          their number
- * @side:       the cloud to fit alone, when the other one is congested all along; or both
- * @x_mid:      middle of the time that the points span; for one side alone, which says nothing by
- *              itself of where its line is to be highest
- *
- * Return: the slope, within +/- SKEW_LIMIT.
+/*
+ * What is made largest: the base that a slope leaves, or for one side alone the height of its line
+ * in the middle of the time that its points span; the mean of all pairs by weight.
  */
-double skew_best(const struct skew_pair *pairs, size_t n, enum skew_side side, int64_t x_mid);
+struct skew_aim {
+    const struct skew_pair *pairs;
+    size_t n;
+    enum skew_side side;        /* one alone is for when the other is congested all along */
+    int64_t x_mid;              /* in the middle; of no effect on both sides together */
+};
 
-/* The base that a slope leaves, the mean of all pairs by weight [ns]. */
-double skew_base(const struct skew_pair *pairs, size_t n, double slope);
+/* The height that a slope leaves [ns]. Those pairs that have a weight have points in both hulls. */
+double skew_height(const struct skew_aim *aim, double slope);
+
+/* The slope, within +/- SKEW_LIMIT, that leaves the most. */
+double skew_best(const struct skew_aim *aim);
 
 /**
  * skew_band() - how far a slope can be off
  * @slope:      the chosen one
- * @tolerance:  how much less base is as good as the same [ns]
+ * @tolerance:  how much less height is as good as the same [ns]
  *
- * Return: half the width of the range of slopes that leave as much base as @slope less @tolerance.
+ * Return: half the width of the range of slopes that leave as much as @slope does less @tolerance.
  */
-double skew_band(const struct skew_pair *pairs, size_t n, double slope, double tolerance);
+double skew_band(const struct skew_aim *aim, double slope, double tolerance);

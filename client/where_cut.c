@@ -6,8 +6,9 @@
 
 #include "common/base.h"
 
-/* Fewer samples make no run. */
+/* Fewer samples make no run, and fewer runs nothing to cut. */
 #define FEW 8
+#define FEW_RUNS 3
 
 /* A cut is worth it if the gap falls to this share. Noise alone makes the gap of a part larger than
  * that of the whole. */
@@ -18,7 +19,6 @@ struct search {
     const struct where_origin *origin;
     const struct where_sample *s;
     struct where_cut_room *room;
-    size_t n_runs;
     double limit;                       /* a part with a gap above it is to be cut [ns] */
     size_t cuts[WHERE_CUTS_MAX];
     size_t n_cuts;
@@ -68,83 +68,87 @@ static void join(struct search *c, struct where_cut_run *part, const struct wher
     part->fastest = MIN(part->fastest, r->fastest);
 }
 
-static double gap_of(const struct where_cut_run *part, double *ret_slope)
+static double gap_of(struct where_cut_run *part)
 {
+    struct skew_aim aim = {.pairs = &part->pair, .n = 1, .side = SKEW_BOTH};
+
     if (part->pair.weight == 0)
         return 0;
 
-    *ret_slope = skew_best(&part->pair, 1, SKEW_BOTH, 0);
-    return part->fastest - skew_base(&part->pair, 1, *ret_slope);
+    part->slope = skew_best(&aim);
+    return part->fastest - skew_height(&aim, part->slope);
 }
 
 /* True if a sample lies below the lines of a part by more than is allowed. */
-static bool violates(const struct search *c, const struct where_sample *s,
-                     const struct where_cut_run *part, double slope)
+static bool violates(const struct search *c, size_t i, const struct where_cut_run *part)
 {
     const struct where_lines *l = &c->bad->lines;
-    double out = (double)where_out(l, c->origin, s) - slope * (double)where_arrival(c->origin, s);
-    double back = (double)where_back(l, c->origin, s) +
-                  slope * (double)where_departure(c->origin, s);
+    const struct where_sample *s = &c->s[i];
+    double out, back;
 
-    return out < hull_touch(&part->pair.out, slope, NULL) - c->limit ||
-           back < hull_touch(&part->pair.back, -slope, NULL) - c->limit;
+    if (part->pair.weight == 0 || !(s->flags & SAMPLE_ARRIVAL))
+        return false;
+
+    out = (double)where_out(l, c->origin, s) - part->slope * (double)where_arrival(c->origin, s);
+    back = (double)where_back(l, c->origin, s) +
+           part->slope * (double)where_departure(c->origin, s);
+    return out < hull_touch(&part->pair.out, part->slope, NULL) - c->limit ||
+           back < hull_touch(&part->pair.back, -part->slope, NULL) - c->limit;
 }
 
 /* The first sample that belongs to the part after a break somewhere within a run. */
 static size_t find_sample(const struct search *c, const struct where_cut_run *zone,
-                          const struct where_cut_run *before, double slope_before,
-                          const struct where_cut_run *after, double slope_after)
+                          const struct where_cut_run *before, const struct where_cut_run *after)
 {
     for (size_t i = zone->end; i-- > zone->begin;)
-        if (c->s[i].flags & SAMPLE_ARRIVAL && violates(c, &c->s[i], after, slope_after))
+        if (violates(c, i, after))
             return i + 1;
     for (size_t i = zone->begin; i < zone->end; i++)
-        if (c->s[i].flags & SAMPLE_ARRIVAL && violates(c, &c->s[i], before, slope_before))
+        if (violates(c, i, before))
             return i;
     return zone->end;
 }
 
-/* Cuts the part of the runs [begin, end) until each piece is good; the break itself is somewhere in
- * a run that neither side has to answer for. */
+static void join_all(struct search *c, struct where_cut_run *part, size_t begin, size_t end)
+{
+    *part = (struct where_cut_run){.fastest = HUGE_VAL};
+    for (size_t i = begin; i < end; i++)
+        join(c, part, &c->room->runs[i]);
+}
+
+/* Cuts the part of the runs [begin, end) until each piece is good; a break itself is somewhere in a
+ * run that neither side has to answer for. */
 static bool cut(struct search *c, size_t begin, size_t end)
 {
-    struct where_cut_run *runs = c->room->runs, part = runs[begin];
-    double gaps_before[WHERE_CUT_RUNS], slope, least = HUGE_VAL, slope_before = 0, slope_after = 0;
-    struct where_cut_run before, after;
-    size_t at = 0, sample;
+    double gaps_before[WHERE_CUT_RUNS], least = HUGE_VAL, gap_after = 0;
+    struct where_cut_run before = {.fastest = HUGE_VAL}, after = before;
+    struct where_cut_run *runs = c->room->runs;
+    size_t at = begin, sample;
 
     for (size_t i = begin; i < end; i++) {
-        if (i > begin)
-            join(c, &part, &runs[i]);
-        gaps_before[i] = gap_of(&part, &slope);
-    }
-    if (gaps_before[end - 1] <= c->limit)
-        return true;
-    if (end - begin < 5 || c->n_cuts == WHERE_CUTS_MAX)
-        return false;
-
-    part = runs[end - 1];
-    for (size_t i = end - 2; i >= begin + 2; i--) {
-        double gap = gap_of(&part, &slope) + gaps_before[i - 1];
-
-        if (gap < least) {
-            least = gap;
-            at = i;
-            slope_after = slope;
-            after = part;
-        }
-        join(c, &part, &runs[i]);
-    }
-
-    before = runs[begin];
-    for (size_t i = begin + 1; i < at; i++)
+        gaps_before[i] = gap_of(&before);
         join(c, &before, &runs[i]);
-    (void)gap_of(&before, &slope_before);
-    sample = find_sample(c, &runs[at], &before, slope_before, &after, slope_after);
-
-    if (!cut(c, begin, at))
+    }
+    if (gap_of(&before) <= c->limit)
+        return true;
+    if (end - begin < FEW_RUNS || c->n_cuts == WHERE_CUTS_MAX)
         return false;
-    if (c->n_cuts == WHERE_CUTS_MAX)
+
+    for (size_t i = end; i-- > begin;) {
+        if (gaps_before[i] + gap_after < least) {
+            least = gaps_before[i] + gap_after;
+            at = i;
+        }
+        join(c, &after, &runs[i]);
+        gap_after = gap_of(&after);
+    }
+    join_all(c, &before, begin, at);
+    join_all(c, &after, at + 1, end);
+    (void)gap_of(&before);
+    (void)gap_of(&after);
+    sample = find_sample(c, &runs[at], &before, &after);
+
+    if (!cut(c, begin, at) || c->n_cuts == WHERE_CUTS_MAX)
         return false;
     c->cuts[c->n_cuts++] = sample;
     return cut(c, at + 1, end);
@@ -155,14 +159,13 @@ size_t where_cut_find(const struct where_fitting *bad, const struct where_origin
                       size_t ret_cuts[static WHERE_CUTS_MAX])
 {
     size_t n_runs = MIN(n / FEW, (size_t)WHERE_CUT_RUNS);
-    struct search c = {.bad = bad, .origin = origin, .s = s, .room = room, .n_runs = n_runs,
-                       .limit = MAX(bad->gap / BETTER, bad->gap_by_chance / BETTER)};
-
-    if (n_runs < 5)
-        return 0;
+    struct search c = {.bad = bad, .origin = origin, .s = s, .room = room};
+    struct where_cut_run whole;
 
     for (size_t i = 0; i < n_runs; i++)
         make_run(&c, &room->runs[i], n * i / n_runs, n * (i + 1) / n_runs);
+    join_all(&c, &whole, 0, n_runs);
+    c.limit = gap_of(&whole) / BETTER;
     if (!cut(&c, 0, n_runs))
         return 0;
 

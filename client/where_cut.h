@@ -21,7 +21,8 @@
 
 struct where_cut_run {
     struct skew_pair pair;              /* of residuals */
-    double fastest;
+    double fastest;                     /* least sum of both */
+    double slope;                       /* that suits it best */
     size_t begin, end;
 };
 

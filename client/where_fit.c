@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/where_fit.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "common/base.h"
 
 /* Fewer messages than this are no ground for a minimum. */
 #define FEW 8
@@ -28,129 +28,27 @@
 /* Differences below this are never told from noise [ns]. */
 #define NOISE 2000.0
 
-int where_past_init(struct where_past *p, size_t n_groups)
-{
-    *p = (struct where_past){.n_groups = n_groups};
-    p->pairs = calloc(n_groups, sizeof(*p->pairs));
-    p->fastest = calloc(n_groups, sizeof(*p->fastest));
-    return p->pairs && p->fastest ? 0 : -ENOMEM;
-}
-
-void where_past_deinit(struct where_past *p)
-{
-    free(p->fastest);
-    free(p->pairs);
-    *p = WHERE_PAST_INIT;
-}
-
-void where_past_copy(struct where_past *p, const struct where_past *from)
-{
-    memcpy(p->pairs, from->pairs, from->n_groups * sizeof(*p->pairs));
-    memcpy(p->fastest, from->fastest, from->n_groups * sizeof(*p->fastest));
-}
-
-/* Which share of the time that a hull spans is not before @x. */
-static double share_since(const struct hull *h, int64_t x)
-{
-    const struct hull_point *first = &h->at[0], *last = &h->at[h->n - 1];
-
-    if (h->n < 2 || first->x >= x)
-        return 1;
-    return last->x < x ? 0 : (double)(last->x - x) / (double)(last->x - first->x);
-}
-
-void where_past_forget(struct where_past *p, int64_t x)
-{
-    for (size_t i = 0; i < p->n_groups; i++) {
-        struct skew_pair *pair = &p->pairs[i];
-
-        pair->weight *= share_since(&pair->back, x);
-        hull_drop_before(&pair->out, x);
-        hull_drop_before(&pair->back, x);
-        hull_drop_before(&p->fastest[i], x);
-        if (pair->out.n == 0 || pair->back.n == 0) {
-            pair->weight = 0;
-            pair->out.n = 0;
-            pair->back.n = 0;
-            p->fastest[i].n = 0;
-        }
-    }
-}
-
-/* Within a connection times rise, unless the server's clock is broken: such a point is left out. */
-static void add_in_order(struct hull *h, struct hull_point p)
-{
-    if (h->n == 0 || p.x >= h->at[h->n - 1].x)
-        hull_add(h, p.x, p.y);
-}
-
 /* What a fit works on. */
 struct work {
-    const struct where_past *past;
+    const struct where_clouds *all;
     size_t first, end;              /* groups in use: the common one, or those of the slots */
     const struct where_origin *origin;
     const struct where_sample *s;
     size_t n, n_arrivals;
 };
 
-static struct hull_point out_point(const struct where_origin *o, const struct where_sample *s)
+/* Each connection that is in the stretch has enough samples. */
+static bool has_own_minima(const struct where_clouds *fresh, const struct where_clouds *all)
 {
-    int64_t x = where_arrival(o, s);
-
-    return (struct hull_point){.x = x, .y = x - where_client_time(o, s->send)};
-}
-
-static struct hull_point back_point(const struct where_origin *o, const struct where_sample *s)
-{
-    int64_t x = where_departure(o, s);
-
-    return (struct hull_point){.x = x, .y = where_client_time(o, s->rx) - x};
-}
-
-/* A stamp that is shared is too late, which makes a way too long and harms no minimum. */
-static size_t learn(struct where_past *past, const struct where_origin *origin,
-                    const struct where_sample *s, size_t n, struct hull_point *room)
-{
-    size_t n_points = 0;
-
-    for (size_t i = 0; i < n; i++)
-        if (s[i].flags & SAMPLE_ARRIVAL)
-            room[n_points++] = out_point(origin, &s[i]);
-    hull_add_all(&past->pairs[0].out, room, n_points);
-
-    n_points = 0;
-    for (size_t i = 0; i < n; i++)
-        if (s[i].flags & SAMPLE_ARRIVAL)
-            room[n_points++] = back_point(origin, &s[i]);
-    hull_add_all(&past->pairs[0].back, room, n_points);
-    past->pairs[0].weight += (double)n_points;
-
-    for (size_t i = 0; i < n && past->n_groups > 1; i++) {
-        struct skew_pair *own = &past->pairs[1 + s[i].conn];
-
-        if (!(s[i].flags & SAMPLE_ARRIVAL))
-            continue;
-        add_in_order(&own->out, out_point(origin, &s[i]));
-        add_in_order(&own->back, back_point(origin, &s[i]));
-        own->weight++;
-    }
-    return n_points;
-}
-
-static bool has_own_minima(const struct where_past *past, const struct where_sample *s, size_t n)
-{
-    if (past->n_groups == 1)
-        return false;
-
-    for (size_t i = 0; i < n; i++)
-        if (s[i].flags & SAMPLE_ARRIVAL && past->pairs[1 + s[i].conn].weight < FEW_OF_OWN)
+    for (size_t i = 1; i < all->n_groups; i++)
+        if (fresh->pairs[i].weight > 0 && all->pairs[i].weight < FEW_OF_OWN)
             return false;
-    return true;
+    return all->n_groups > 1;
 }
 
-static void draw_group(struct where_lines *l, const struct where_past *past, size_t i)
+static void draw_group(struct where_lines *l, const struct where_clouds *all, size_t i)
 {
-    const struct skew_pair *pair = &past->pairs[i];
+    const struct skew_pair *pair = &all->pairs[i];
 
     if (pair->weight == 0)
         return;
@@ -162,22 +60,18 @@ static void draw_group(struct where_lines *l, const struct where_past *past, siz
 static void draw(struct where_lines *l, const struct work *w, double slope)
 {
     l->slope = slope;
-    draw_group(l, w->past, 0);
+    draw_group(l, w->all, 0);
     for (size_t i = 1; i < w->end; i++)
-        draw_group(l, w->past, i);
+        draw_group(l, w->all, i);
 }
 
-static double best_slope(const struct work *w, enum skew_side side)
+static struct skew_aim aim_at(const struct work *w, enum skew_side side)
 {
-    const struct hull *first = &w->past->pairs[0].out, *last = &w->past->pairs[0].back;
-    int64_t x_mid = first->at[0].x + (last->at[last->n - 1].x - first->at[0].x) / 2;
+    const struct hull *first = &w->all->pairs[0].out, *last = &w->all->pairs[0].back;
+    int64_t span = last->at[last->n - 1].x - first->at[0].x;
 
-    return skew_best(w->past->pairs + w->first, w->end - w->first, side, x_mid);
-}
-
-static double base_left(const struct work *w, double slope)
-{
-    return skew_base(w->past->pairs + w->first, w->end - w->first, slope);
+    return (struct skew_aim){.pairs = w->all->pairs + w->first, .n = w->end - w->first,
+                             .side = side, .x_mid = first->at[0].x + span / 2};
 }
 
 /* How lines suit a stretch. Residuals are what a delay has above its line. */
@@ -188,8 +82,8 @@ struct verdict {
         int64_t x;                      /* last departure */
     } runs[RUNS];
     double median[2], quartile[2];      /* of the runs' least residuals; out, back [ns] */
-    double gap;                         /* the least sum, mean over the groups [ns] */
-    int64_t fastest[1 + WHERE_OWN_MINIMA_MAX];      /* per group; INT64_MAX = none in the stretch */
+    double fastest[1 + WHERE_OWN_MINIMA_MAX];   /* both ways, per group [ns]; HUGE_VAL = none */
+    double gap;                         /* of the fastest above the base, mean of the groups [ns] */
 };
 
 static int by_value(const void *left, const void *right)
@@ -218,8 +112,8 @@ static double n_known(const struct work *w)
     double sum = 0, n = 0;
 
     for (size_t i = w->first; i < w->end; i++) {
-        sum += w->past->pairs[i].weight;
-        n += w->past->pairs[i].weight > 0;
+        sum += w->all->pairs[i].weight;
+        n += w->all->pairs[i].weight > 0;
     }
     return sum / n;
 }
@@ -229,16 +123,11 @@ static void judge_gap(struct verdict *v, const struct work *w, const struct wher
     double sum = 0, weight = 0;
 
     for (size_t i = w->first; i < w->end; i++) {
-        double gap = (double)v->fastest[i], n = w->past->pairs[i].weight;
+        double base = (double)(l->least[i].out + l->least[i].back), n = w->all->pairs[i].weight;
 
-        if (v->fastest[i] == INT64_MAX)
+        if (v->fastest[i] == HUGE_VAL)
             continue;
-        if (w->past->fastest[i].n > 0) {
-            double before = hull_touch(&w->past->fastest[i], 0, NULL);
-
-            gap = MIN(gap, before - (double)(l->least[i].out + l->least[i].back));
-        }
-        sum += n * gap;
+        sum += n * (MIN(v->fastest[i], w->all->fastest[i]) - base);
         weight += n;
     }
     v->gap = sum / weight;
@@ -250,12 +139,13 @@ static void judge(struct verdict *v, const struct work *w, const struct where_li
 
     v->n_runs = 0;
     for (size_t i = w->first; i < w->end; i++)
-        v->fastest[i] = INT64_MAX;
+        v->fastest[i] = HUGE_VAL;
 
     for (size_t i = 0; i < w->n; i++) {
         const struct where_sample *s = &w->s[i];
-        int64_t out, back, *fastest;
+        double out, back, both;
         struct run *r;
+        size_t group;
 
         if (!(s->flags & SAMPLE_ARRIVAL))
             continue;
@@ -263,15 +153,16 @@ static void judge(struct verdict *v, const struct work *w, const struct where_li
             v->runs[v->n_runs++] = (struct run){HUGE_VAL, HUGE_VAL, HUGE_VAL, INT64_MIN};
             in_run = 1;
         }
-        out = where_out(l, w->origin, s);
-        back = where_back(l, w->origin, s);
-        fastest = &v->fastest[where_lines_group(l, s->conn)];
-        *fastest = MIN(*fastest, out + back);
+        group = where_lines_group(l, s->conn);
+        out = (double)where_out(l, w->origin, s);
+        back = (double)where_back(l, w->origin, s);
+        both = out + back + (double)(l->least[group].out + l->least[group].back);
+        v->fastest[group] = MIN(v->fastest[group], both);
 
         r = &v->runs[v->n_runs - 1];
-        r->out = MIN(r->out, (double)out);
-        r->back = MIN(r->back, (double)back);
-        r->both = MIN(r->both, (double)(out + back));
+        r->out = MIN(r->out, out);
+        r->back = MIN(r->back, back);
+        r->both = MIN(r->both, out + back);
         r->x = MAX(r->x, where_departure(w->origin, s));
     }
     judge_runs(v);
@@ -290,34 +181,55 @@ static double gap_by_chance(const struct verdict *v, size_t n)
 /* How far above the true minimum a line may be. If residuals are dense enough for a quarter of the
  * runs of n samples to have one below q, then of all N samples the least is below
  * 3 q / ln(4/3) * n / N with a certainty of 95 %. */
-static double closeness(const struct verdict *v, const struct work *w)
+static double closeness(const struct verdict *v, const struct work *w, int side)
 {
     double per_run = (double)w->n_arrivals / (double)v->n_runs;
 
-    return 3 * MAX(v->quartile[0], v->quartile[1]) * per_run / (log(4.0 / 3) * n_known(w)) + 1;
+    return 3 * v->quartile[side] * per_run / (log(4.0 / 3) * n_known(w)) + 1;
+}
+
+/* How far off the slope may be: whatever bounds it best, one way or both. */
+static double slope_error(const struct verdict *v, const struct work *w, double slope)
+{
+    double out = closeness(v, w, 0), back = closeness(v, w, 1);
+    struct skew_aim both_aim = aim_at(w, SKEW_BOTH), out_aim = aim_at(w, SKEW_OUT);
+    struct skew_aim back_aim = aim_at(w, SKEW_BACK);
+    double both_band = skew_band(&both_aim, slope, MAX(out, back));
+    double out_band = skew_band(&out_aim, slope, out);
+    double back_band = skew_band(&back_aim, slope, back);
+
+    return fmin(both_band, fmin(out_band, back_band));
+}
+
+/* Tries the slope that suits one way alone best. */
+static void try_side(struct verdict *v, struct where_lines *l, const struct work *w,
+                     enum skew_side side)
+{
+    struct skew_aim both = aim_at(w, SKEW_BOTH), one = aim_at(w, side);
+    double slope = l->slope, alone = skew_best(&one);
+    struct verdict other;
+
+    if (skew_height(&both, slope) - skew_height(&both, alone) >
+        v->quartile[0] + v->quartile[1] + NOISE)
+        return;
+
+    draw(l, w, alone);
+    judge(&other, w, l);
+    if (2 * MIN(other.median[0], other.median[1]) < MIN(v->median[0], v->median[1]))
+        *v = other;
+    else
+        draw(l, w, slope);
 }
 
 /* One way that is congested all along leaves a range of slopes nearly as good as the best; there
  * the other way decides, if it is then touched much more closely. */
 static void prefer_free_side(struct verdict *v, struct where_lines *l, const struct work *w)
 {
-    double least = MIN(v->median[0], v->median[1]), most = MAX(v->median[0], v->median[1]);
-    double common = l->slope, alone;
-    struct verdict other;
-
-    if (most < 4 * least + NOISE)
+    if (MIN(v->median[0], v->median[1]) <= NOISE)
         return;
 
-    alone = best_slope(w, v->median[0] < v->median[1] ? SKEW_OUT : SKEW_BACK);
-    if (base_left(w, common) - base_left(w, alone) > v->quartile[0] + v->quartile[1] + NOISE)
-        return;
-
-    draw(l, w, alone);
-    judge(&other, w, l);
-    if (2 * MIN(other.median[0], other.median[1]) < least)
-        *v = other;
-    else
-        draw(l, w, common);
+    try_side(v, l, w, SKEW_OUT);
+    try_side(v, l, w, SKEW_BACK);
 }
 
 /* Where the base is lower in a lasting part of the stretch than in the rest. */
@@ -344,58 +256,47 @@ static void find_shift(struct where_fit *fit, const struct verdict *v, double ga
     }
 }
 
-static void remember_fastest(struct where_past *past, const struct work *w,
-                             const struct where_lines *l, const struct verdict *v)
-{
-    int64_t x = v->runs[v->n_runs - 1].x;
-
-    for (size_t i = w->first; i < w->end; i++)
-        if (v->fastest[i] != INT64_MAX)
-            add_in_order(&past->fastest[i],
-                         (struct hull_point){x, v->fastest[i] + l->least[i].out +
-                                                    l->least[i].back});
-}
-
 /* The shortest of all groups. */
 static int64_t least_base(const struct work *w, const struct where_lines *l)
 {
     int64_t least = INT64_MAX;
 
     for (size_t i = w->first; i < w->end; i++)
-        if (w->past->pairs[i].weight > 0)
+        if (w->all->pairs[i].weight > 0)
             least = MIN(least, l->least[i].out + l->least[i].back);
     return least;
 }
 
-static double span(const struct where_past *past)
+static double span(const struct where_clouds *all)
 {
-    const struct hull *out = &past->pairs[0].out, *back = &past->pairs[0].back;
+    const struct hull *out = &all->pairs[0].out, *back = &all->pairs[0].back;
 
     return (double)(back->at[back->n - 1].x - out->at[0].x);
 }
 
-static void fit_clocks(struct where_past *past, double prior, struct work *w,
+static void fit_clocks(struct where_clouds *fresh, double prior, struct work *w,
                        struct where_fitting *ret)
 {
     struct where_lines *l = &ret->lines;
     struct where_fit *fit = &ret->fit;
+    struct skew_aim both;
     struct verdict v;
-    double band;
     int64_t base;
 
-    fit->per_connection = l->own = has_own_minima(past, w->s, w->n);
+    fit->per_connection = l->own = has_own_minima(fresh, w->all);
     w->first = l->own ? 1 : 0;
-    w->end = l->own ? past->n_groups : 1;
+    w->end = l->own ? w->all->n_groups : 1;
 
-    draw(l, w, best_slope(w, SKEW_BOTH));
+    both = aim_at(w, SKEW_BOTH);
+    draw(l, w, skew_best(&both));
     judge(&v, w, l);
     prefer_free_side(&v, l, w);
     ret->gap_by_chance = gap_by_chance(&v, w->n_arrivals);
 
-    band = skew_band(past->pairs + w->first, w->end - w->first, l->slope, closeness(&v, w));
-    if (band > SLOPE_UNTOLD && v.gap <= ret->gap_by_chance) {
+    fit->skew_error = slope_error(&v, w, l->slope);
+    if (fit->skew_error > SLOPE_UNTOLD && v.gap <= ret->gap_by_chance) {
         fit->validity = WHERE_SKEW_ASSUMED;
-        band = CRYSTAL;
+        fit->skew_error = CRYSTAL;
         draw(l, w, prior);
         judge(&v, w, l);
     }
@@ -409,22 +310,24 @@ static void fit_clocks(struct where_past *past, double prior, struct work *w,
 
     /* The slope is by the server's time; by the client's it is 1 / (1 - slope) times that. */
     fit->skew = l->slope / (1 - l->slope);
-    fit->skew_error = band;
     fit->base = (nsec_t)base;
-    fit->error = (nsec_t)llround(closeness(&v, w) + band * span(past));
+    fit->error = (nsec_t)llround(MAX(closeness(&v, w, 0), closeness(&v, w, 1)) +
+                                 fit->skew_error * span(w->all));
     if (fit->validity == WHERE_VALID && ret->gap > ret->gap_by_chance) {
         fit->validity = WHERE_SKEW_UNSTEADY;
         fit->error += (nsec_t)llround(ret->gap);
     }
     find_shift(fit, &v, ret->gap_by_chance, where_arrival(w->origin, &w->s[0]));
-    remember_fastest(past, w, l, &v);
+    for (size_t i = w->first; i < w->end; i++)
+        fresh->fastest[i] = v.fastest[i];
 }
 
-void where_fit_stretch(struct where_past *past, double prior, const struct where_origin *origin,
-                       const struct where_sample *s, size_t n, struct hull_point *room,
+void where_fit_stretch(struct where_clouds *fresh, const struct where_clouds *all, double prior,
+                       const struct where_origin *origin, const struct where_sample *s, size_t n,
                        struct where_fitting *ret)
 {
-    struct work w = {.past = past, .origin = origin, .s = s, .n = n};
+    struct work w = {.all = all, .origin = origin, .s = s, .n = n,
+                     .n_arrivals = (size_t)fresh->pairs[0].weight};
     struct where_fit *fit = &ret->fit;
 
     ret->gap = 0;
@@ -433,11 +336,10 @@ void where_fit_stretch(struct where_past *past, double prior, const struct where
     for (size_t i = 0; i < n; i++)
         fit->n_shared += (s[i].flags & SAMPLE_ARRIVAL_SHARED) != 0;
 
-    w.n_arrivals = learn(past, origin, s, n, room);
     if (w.n_arrivals == 0)
         fit->validity = WHERE_NO_ARRIVALS;
-    else if (past->pairs[0].weight < FEW)
+    else if (all->pairs[0].weight < FEW)
         fit->validity = WHERE_TOO_FEW;
     else
-        fit_clocks(past, prior, &w, ret);
+        fit_clocks(fresh, prior, &w, ret);
 }

@@ -12,52 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/skew.h"
 #include "client/where.h"
-#include "common/base.h"
-
-/* Times are counted from these, so that they suit the arithmetic. */
-struct where_origin {
-    nsec_t client, server;
-};
-
-/* Client's time @t, counted from the origin. */
-static inline int64_t where_client_time(const struct where_origin *o, nsec_t t)
-{
-    return (int64_t)(t - o->client);
-}
-
-static inline int64_t where_arrival(const struct where_origin *o, const struct where_sample *s)
-{
-    return (int64_t)(s->arrival - o->server);
-}
-
-static inline int64_t where_departure(const struct where_origin *o, const struct where_sample *s)
-{
-    return (int64_t)(s->arrival + s->residence - o->server);
-}
-
-/*
- * What is known of the clocks and paths; outlives the samples. Of the groups with common minima,
- * the first is all connections together, 1 + c is slot c, where slots may have minima of their own.
- */
-struct where_past {
-    size_t n_groups;
-    struct skew_pair *pairs;        /* weight = number of samples */
-    struct hull *fastest;           /* a point a stretch: (departure, both ways of the fastest) */
-};
-
-#define WHERE_PAST_INIT ((struct where_past){0})
-
-/* Return: 0, -ENOMEM. */
-int where_past_init(struct where_past *p, size_t n_groups);
-void where_past_deinit(struct where_past *p);
-
-/* Both have the same number of groups. */
-void where_past_copy(struct where_past *p, const struct where_past *from);
-
-/* Forgets all of before @x on the server's clock; INT64_MAX = everything. */
-void where_past_forget(struct where_past *p, int64_t x);
+#include "client/where_past.h"
 
 struct where_lines {
     double slope;                   /* of the server's time */
@@ -108,13 +64,13 @@ struct where_fitting {
 
 /**
  * where_fit_stretch() - fit the clocks over a stretch
- * @past:       what is known from the same clocks; gets the stretch too
+ * @fresh:      the stretch's clouds; gets its fastest messages
+ * @all:        these and what else is known from the same clocks; or the same as @fresh
  * @prior:      slope to take where the stretch is too short to tell
- * @s:          the samples, their times plausible (where_sample_tidy())
+ * @s:          the samples
  * @n:          their number, > 0
- * @room:       for @n + HULL_MAX points
  * @ret:        what was found
  */
-void where_fit_stretch(struct where_past *past, double prior, const struct where_origin *origin,
-                       const struct where_sample *s, size_t n, struct hull_point *room,
+void where_fit_stretch(struct where_clouds *fresh, const struct where_clouds *all, double prior,
+                       const struct where_origin *origin, const struct where_sample *s, size_t n,
                        struct where_fitting *ret);

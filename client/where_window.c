@@ -35,7 +35,8 @@ struct where_window {
     bool has_origin;
     struct where_origin origin;
     struct where_trail *trails;         /* by slot */
-    struct where_past past, trial;      /* what is known, and with a stretch that is being fitted */
+    struct where_past past;
+    struct where_clouds fresh, all;     /* of a stretch, and with the past; while closing */
     struct where_cut_room room;
 
     double slope;                       /* the last that could be told */
@@ -73,16 +74,19 @@ int where_window_new(struct where_window **ret_window, const struct where_window
     w->samples = malloc(w->max * sizeof(*w->samples));
     w->notes = malloc(w->max_notes * sizeof(*w->notes));
     w->trails = malloc(w->n_conns * sizeof(*w->trails));
-    w->room.points = malloc((w->max + HULL_MAX) * sizeof(*w->room.points));
+    w->room.points = malloc((w->max + 2 * HULL_MAX) * sizeof(*w->room.points));
     if (!w->samples || !w->notes || !w->trails || !w->room.points)
         return -ENOMEM;
 
     reset_trails(w);
 
-    r = where_past_init(&w->past, n_groups);
+    r = where_past_init(&w->past, n_groups, w->horizon);
     if (r < 0)
         return r;
-    r = where_past_init(&w->trial, n_groups);
+    r = where_clouds_init(&w->fresh, n_groups);
+    if (r < 0)
+        return r;
+    r = where_clouds_init(&w->all, n_groups);
     if (r < 0)
         return r;
 
@@ -95,7 +99,8 @@ struct where_window *where_window_free(struct where_window *w)
     if (!w)
         return NULL;
 
-    where_past_deinit(&w->trial);
+    where_clouds_deinit(&w->all);
+    where_clouds_deinit(&w->fresh);
     where_past_deinit(&w->past);
     free(w->room.points);
     free(w->trails);
@@ -177,17 +182,6 @@ static bool is_bad(const struct where_fitting *f)
     return f->fit.validity == WHERE_SKEW_UNSTEADY || f->fit.validity == WHERE_CLOCK_BROKEN;
 }
 
-/* Fits samples to what is known, or as if nothing were. */
-static void try_fit(struct where_window *w, size_t begin, size_t end, bool anew,
-                    struct where_fitting *ret)
-{
-    where_past_copy(&w->trial, &w->past);
-    if (anew)
-        where_past_forget(&w->trial, INT64_MAX);
-    where_fit_stretch(&w->trial, w->slope, &w->origin, w->samples + begin, end - begin,
-                      w->room.points, ret);
-}
-
 static bool is_told(double shift, double error)
 {
     return fabs(shift) > MAX(STEP_MIN, 3 * error);
@@ -204,29 +198,31 @@ static void compare(struct where_fitting *f, const struct where_fitting *last, b
     double out = (double)(f->lines.least[0].out - last->lines.least[0].out) + moved;
     double back = (double)(f->lines.least[0].back - last->lines.least[0].back) - moved;
 
-    if (broke && out * back < 0) {
+    if (broke && out * back < 0)
         step = fabs(out) < fabs(back) ? out : -back;
-        if (is_told(step, error))
-            f->fit.clock_step = llround(step);
-        else
-            f->fit.skew_changed = true;
-    }
+    if (is_told(step, error))
+        f->fit.clock_step = llround(step);
+    else if (broke)
+        f->fit.skew_changed = fabs(f->fit.skew - last->fit.skew) >
+                              f->fit.skew_error + last->fit.skew_error;
     if (is_told(out + back, error)) {
         f->fit.base_shift = llround(out + back);
         f->fit.forward_shift = llround(out - step);
     }
 }
 
-/* Takes the trial's fit for good. */
-static void accept(struct where_window *w, struct where_fitting *f, size_t begin, bool broke)
+/* Keeps what a stretch has shown. */
+static void accept(struct where_window *w, struct where_fitting *f, bool broke)
 {
-    struct where_past known = w->trial;
-
-    w->trial = w->past;
-    w->past = known;
+    if (broke) {
+        where_past_clear(&w->past);
+        reset_trails(w);            /* the server's times from before say nothing of those after */
+    }
+    if (w->fresh.pairs[0].weight > 0)
+        where_past_keep(&w->past, w->fresh.pairs[0].out.at[0].x, &w->fresh, w->room.points);
     if (where_validity_ok(f->fit.validity)) {
         if (w->has_last)
-            compare(f, &w->last, broke, where_arrival(&w->origin, &w->samples[begin]));
+            compare(f, &w->last, broke, w->fresh.pairs[0].out.at[0].x);
         if (f->fit.validity == WHERE_VALID)
             w->slope = f->lines.slope;
         w->last = *f;
@@ -248,49 +244,33 @@ static void split(struct where_window *w, const struct where_fitting *f, size_t 
     }
 }
 
-/* What is older than the horizon, seen from the window's begin. */
-static void forget(struct where_window *w)
-{
-    for (size_t i = 0; i < w->n; i++)
-        if (w->samples[i].flags & SAMPLE_ARRIVAL) {
-            where_past_forget(&w->past,
-                              where_arrival(&w->origin, &w->samples[i]) - (int64_t)w->horizon);
-            return;
-        }
-}
-
-/* Takes the trial for good, and its stretch apart. */
-static void settle(struct where_window *w, struct where_fitting *f, size_t begin, size_t end,
-                   bool broke, where_visit_fn visit, void *ctx)
-{
-    if (broke)
-        reset_trails(w);            /* the server's times from before say nothing of those after */
-    accept(w, f, begin, broke);
-    split(w, f, begin, end, visit, ctx);
-}
-
 /* Fits a stretch, together with what is known unless the clocks broke since. Return: if they did.
  */
 static bool fit_stretch(struct where_window *w, size_t begin, size_t end, struct where_fitting *ret)
 {
-    double gap;
+    const struct where_sample *s = w->samples + begin;
+    struct where_fitting anew;
+    size_t n = end - begin;
 
-    if (begin > 0) {
-        try_fit(w, begin, end, true, ret);
-        return true;
+    where_clouds_clear(&w->fresh);
+    where_clouds_add(&w->fresh, &w->origin, s, n, w->room.points);
+    if (begin > 0 || w->fresh.pairs[0].weight == 0) {
+        where_fit_stretch(&w->fresh, &w->fresh, w->slope, &w->origin, s, n, ret);
+        return begin > 0;
     }
 
-    try_fit(w, begin, end, false, ret);
-    if (!is_bad(ret) || w->past.pairs[0].weight == 0)
+    where_past_recall(&w->past, w->fresh.pairs[0].out.at[0].x, &w->all, w->room.points);
+    where_clouds_join(&w->all, &w->fresh, w->room.points);
+    where_fit_stretch(&w->fresh, &w->all, w->slope, &w->origin, s, n, ret);
+    if (!is_bad(ret) || w->past.n == 0)
         return false;
 
-    gap = ret->gap;
-    try_fit(w, begin, end, true, ret);
-    if (!is_bad(ret) || ret->gap < gap / 2)
-        return true;
+    where_fit_stretch(&w->fresh, &w->fresh, w->slope, &w->origin, s, n, &anew);
+    if (is_bad(&anew) && anew.gap > ret->gap / 2)
+        return false;
 
-    try_fit(w, begin, end, false, ret);
-    return false;
+    *ret = anew;
+    return true;
 }
 
 void where_window_close(struct where_window *w, where_visit_fn visit, void *ctx)
@@ -306,7 +286,6 @@ void where_window_close(struct where_window *w, where_visit_fn visit, void *ctx)
     set_origin(w);
     for (size_t i = 0; i < w->n; i++)
         tidy(w, &w->samples[i]);
-    forget(w);
 
     broke = fit_stretch(w, 0, w->n, &f);
     if (is_bad(&f))
@@ -315,7 +294,8 @@ void where_window_close(struct where_window *w, where_visit_fn visit, void *ctx)
     for (size_t i = 0; i <= n_cuts; i++) {
         if (n_cuts > 0)
             broke = fit_stretch(w, begin, cuts[i], &f);
-        settle(w, &f, begin, cuts[i], broke, visit, ctx);
+        accept(w, &f, broke);
+        split(w, &f, begin, cuts[i], visit, ctx);
         begin = cuts[i];
     }
     w->n = 0;

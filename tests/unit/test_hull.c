@@ -102,24 +102,6 @@ static void test_add_all_takes_any_order(void **state)
         assert_true(hull_touch(&h, slope, NULL) == least_of_all(points, N_POINTS, slope));
 }
 
-static void test_drop_before_leaves_what_lies_behind(void **state)
-{
-    struct hull h = {0};
-
-    (void)state;
-    hull_drop_before(&h, 0);
-    assert_int_equal(h.n, 0);
-
-    hull_add(&h, 0, 0);
-    hull_add(&h, 10, 5);
-    hull_add(&h, 20, 20);
-    hull_drop_before(&h, 10);
-    assert_int_equal(h.n, 2);
-    assert_int_equal(h.at[0].x, 10);
-    hull_drop_before(&h, 21);
-    assert_int_equal(h.n, 0);
-}
-
 /* Clocks that drift as a parabola put every point on the hull: more than it has room for. */
 static void test_add_stays_bounded_and_close_on_a_curve(void **state)
 {
@@ -144,7 +126,6 @@ int main(void)
         cmocka_unit_test(test_touch_tells_where),
         cmocka_unit_test(test_add_keeps_the_lower_of_two_at_one_x),
         cmocka_unit_test(test_add_all_takes_any_order),
-        cmocka_unit_test(test_drop_before_leaves_what_lies_behind),
         cmocka_unit_test(test_add_stays_bounded_and_close_on_a_curve),
     };
 

@@ -284,6 +284,30 @@ static void test_held_messages_are_put_on_the_right_way(void **state)
     }
 }
 
+/* A way that is hardly ever free does not spoil the skew while the other one is. */
+static void test_one_congested_way_does_not_bend_the_clock(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        bool out = seed % 2;
+        struct run r;
+
+        run_init(&r, seed, 50 * PPM, 6000, NULL);
+        for (size_t i = 0; i < 6000; i++) {
+            struct truth_message m = noisy(&r, START + i * 10 * MS, 5e3, 5e3);
+
+            /* free at first, then a queue that fills up and stays */
+            *(out ? &m.out : &m.back) += i < 50 ? 0 : (nsec_t)(5e6 * (1 - exp(-(double)i / 900)));
+            run_send(&r, m, NULL);
+        }
+        run_close(&r);
+        assert_below(&r, fabs(r.last.skew - 50 * PPM), 1 * PPM, "error of the skew");
+        assert_below(&r, worst_error(&r, 2000, 6000), 200e3, "error of a PDV");
+        assert_int_equal(r.n_steps, 0);
+        run_deinit(&r);
+    }
+}
+
 /* A congestion that outlasts a window at a high rate: the shortest ways are known from before. */
 static void test_congestion_longer_than_a_window_stays_visible(void **state)
 {
@@ -306,6 +330,83 @@ static void test_congestion_longer_than_a_window_stays_visible(void **state)
     run_deinit(&r);
 }
 
+/* The monotonic clock of a virtual machine that was moved or stopped, either side's. */
+static void test_clock_step_is_told_and_cut_out(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        int64_t step = (seed % 2 ? 1 : -1) * (int64_t)(200 * US << seed % 12);
+        size_t at = 1000 + seed * 310;
+        struct run r;
+
+        run_init(&r, seed, 30 * PPM, 10000, NULL);
+        for (size_t i = 0; i < 10000; i++) {
+            if (i == at)
+                truth_change_clock(&r.truth, START + i * 5 * MS - 1 * MS, 30 * PPM, step);
+            run_send(&r, noisy(&r, START + i * 5 * MS, 10e3, 10e3), NULL);
+        }
+        run_close(&r);
+        assert_int_equal(r.n_visited, 10000);
+        assert_int_equal(r.n_steps, 1);
+        assert_below(&r, fabs((double)(r.clock_step - step)), 20e3, "error of the step");
+        assert_below(&r, worst_error(&r, 0, 10000), 20e3, "error of a PDV");
+        assert_int_equal(r.last.validity, WHERE_VALID);
+        run_deinit(&r);
+    }
+}
+
+/* NTP at work: the rate changes, the time does not jump. */
+static void test_skew_that_changes_is_fitted_piecewise(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct run r;
+
+        run_init(&r, seed, 40 * PPM, 12000, NULL);
+        for (size_t i = 0; i < 12000; i++) {
+            if (i == 3000 + 100 * seed)
+                truth_change_clock(&r.truth, START + i * 10 * MS, -60 * PPM, 0);
+            if (i == 9000)
+                truth_change_clock(&r.truth, START + i * 10 * MS, 100 * PPM, 0);
+            run_send(&r, noisy(&r, START + i * 10 * MS, 5e3, 5e3), NULL);
+        }
+        run_close(&r);
+        assert_true(r.n_changes >= 2);
+        assert_int_equal(r.n_steps, 0);
+        assert_below(&r, fabs(r.last.skew - 100 * PPM), 1 * PPM, "error of the last skew");
+        assert_below(&r, worst_error(&r, 0, 12000), 100e3, "error of a PDV");
+        run_deinit(&r);
+    }
+}
+
+/* Another route: longer, shorter, on one way. The messages behind it show it as PDV until the base
+ * is known anew, and the shift is told with its direction. */
+static void test_base_shift_is_told_with_its_direction(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        bool out = seed & 1, up = seed & 2;
+        struct run r;
+
+        run_init(&r, seed, -25 * PPM, 30000, NULL);
+        *(out ? &r.truth.shortest_out : &r.truth.shortest_back) += 3 * MS;
+        for (size_t i = 0; i < 30000; i++) {
+            if (i == 12000 && up)
+                *(out ? &r.truth.shortest_out : &r.truth.shortest_back) += 2 * MS;
+            if (i == 12000 && !up)
+                *(out ? &r.truth.shortest_out : &r.truth.shortest_back) -= 2 * MS;
+            run_send(&r, noisy(&r, START + i * 10 * MS, 10e3, 10e3), NULL);
+        }
+        run_close(&r);
+        assert_int_equal(r.n_shifts, 1);
+        assert_int_equal(r.n_steps, 0);
+        assert_below(&r, fabs((double)r.base_shift - (up ? 2e6 : -2e6)), 20e3, "error of the shift");
+        assert_below(&r, fabs((double)r.forward_shift - (out ? (double)r.base_shift : 0)), 20e3,
+                     "error of its way out");
+        run_deinit(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,7 +414,11 @@ int main(void)
         cmocka_unit_test(test_an_hour_in_one_window_is_exact),
         cmocka_unit_test(test_error_bar_holds_under_random_clocks_and_paths),
         cmocka_unit_test(test_held_messages_are_put_on_the_right_way),
+        cmocka_unit_test(test_one_congested_way_does_not_bend_the_clock),
         cmocka_unit_test(test_congestion_longer_than_a_window_stays_visible),
+        cmocka_unit_test(test_clock_step_is_told_and_cut_out),
+        cmocka_unit_test(test_skew_that_changes_is_fitted_piecewise),
+        cmocka_unit_test(test_base_shift_is_told_with_its_direction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
