@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/daemon.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -9,21 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-event.h>
 
 #include "common/base.h"
-#include "common/parse.h"
-#include "common/rng.h"
 #include "common/version.h"
-#include "daemon/admission.h"
+#include "daemon/crew.h"
+#include "daemon/idle.h"
 #include "daemon/listener_set.h"
 #include "daemon/log.h"
+#include "daemon/log_setup.h"
 #include "daemon/logger.h"
 #include "daemon/notify.h"
-#include "daemon/wake.h"
 #include "daemon/watch.h"
-#include "daemon/worker.h"
 
 /* Descriptors that are not clients: standard ones, logs, journal, and a few for each worker. */
 #define FDS_APART 32
@@ -38,28 +34,19 @@
 /* Left to itself, sd-event is up to 250 ms late. */
 #define TIMER_ACCURACY (10 * NSEC_PER_MSEC)
 
-/* How long clients can slip in between the decision to exit on idle and the listeners' closing. */
-#define IDLE_CONFIRM (50 * NSEC_PER_MSEC)
-
 struct daemon {
     const struct options *options;  /* borrowed */
     struct config config;
     struct log_shared log_shared;
     struct log log;                 /* the control thread's */
     struct logger *logger;
-    struct admission admission;
     struct listener_set listeners;
-    struct worker **workers;
-    size_t n_workers;
-    struct worker_orders orders;
+    struct crew crew;
     sd_event *event;
-    int ended_fd;                   /* signalled by a worker that has ended */
     nsec_t started;                 /* [ns, monotonic] */
     bool said_fault;                /* why it cannot start */
     bool stopping;
-    bool is_idle_closed;            /* no clients: listeners are closed, to see if that stays so */
-    nsec_t idle_since;              /* [ns, monotonic] */
-    uint64_t idle_accepted;         /* clients ever accepted at that time */
+    struct idle idle;
     struct watch watch;
     bool said_stuck;
     struct stats status;            /* as last told in STATUS= */
@@ -67,48 +54,6 @@ struct daemon {
 };
 
 /* ---- what it says ---- */
-
-static bool stderr_is_journal(void)
-{
-    const char *stream = getenv("JOURNAL_STREAM");
-    unsigned long long dev, ino;
-    struct stat st;
-
-    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
-}
-
-static struct log_sink sink_of(const struct config *c)
-{
-    switch (c->log_target) {
-    case LOG_TARGET_AUTO:
-        return (struct log_sink){.ops = stderr_is_journal() ? &log_journal_ops : &log_stderr_ops};
-    case LOG_TARGET_JOURNAL:
-        return (struct log_sink){.ops = &log_journal_ops};
-    case LOG_TARGET_STDERR:
-        return (struct log_sink){.ops = &log_stderr_ops};
-    case LOG_TARGET_NONE:
-        break;
-    }
-    return (struct log_sink){0};
-}
-
-/*
- * The log file's path: as configured; a relative one, or the default, is in the unit's directory.
- * Return: NULL for none, or a string to be freed.
- */
-static char *log_file_path(const struct config *c)
-{
-    const char *directory = getenv("LOGS_DIRECTORY");
-    const char *name = c->log_file ? c->log_file : "tcptimerd.log";
-    char *path;
-
-    if ((c->log_file && !*c->log_file) || (!c->log_file && !directory))
-        return NULL;
-    if (*name == '/' || !directory)
-        return strdup(name);
-    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
-}
 
 /* Each line of @lines as an event of its own. */
 static void say_faults(struct daemon *d, char *lines, bool reloading)
@@ -127,18 +72,9 @@ static void say_faults(struct daemon *d, char *lines, bool reloading)
     }
 }
 
-static struct stats collect(const struct daemon *d)
-{
-    struct stats sum = {0};
-
-    for (size_t i = 0; i < d->n_workers; i++)
-        stats_collect(&sum, &d->workers[i]->stats);
-    return sum;
-}
-
 static void say_statistics(struct daemon *d)
 {
-    struct stats sum = collect(d);
+    struct stats sum = crew_stats(&d->crew);
     _cleanup_(freep) char *text = NULL;
     size_t size;
     FILE *to = open_memstream(&text, &size);
@@ -162,7 +98,7 @@ static void say_statistics(struct daemon *d)
 
 static void tell_status(struct daemon *d)
 {
-    struct stats sum = collect(d);
+    struct stats sum = crew_stats(&d->crew);
     nsec_t now = clock_now(&clock_system);
     nsec_t passed = now - d->status_at;
     uint64_t n_new = sum.messages - d->status.messages;
@@ -178,27 +114,13 @@ static void tell_status(struct daemon *d)
 
 /* ---- orders ---- */
 
-static void order_all(struct daemon *d)
-{
-    for (size_t i = 0; i < d->n_workers; i++)
-        worker_order(d->workers[i], &d->orders);
-}
-
-static bool all_have_obeyed(const struct daemon *d)
-{
-    for (size_t i = 0; i < d->n_workers; i++)
-        if (!worker_has_obeyed(d->workers[i]))
-            return false;
-    return true;
-}
-
 static void stop(struct daemon *d, const char *why)
 {
-    struct stats sum = collect(d);
+    struct stats sum = crew_stats(&d->crew);
 
     if (d->stopping) {              /* told twice: whoever says so does not want to wait */
-        d->orders.drain_timeout = 0;
-        order_all(d);
+        d->crew.orders.drain_timeout = 0;
+        crew_order(&d->crew);
         return;
     }
 
@@ -209,9 +131,9 @@ static void stop(struct daemon *d, const char *why)
                                  LOG_VALUES({LOG_FIELD_CLIENTS, stats_clients(&sum)})}),
              "stopping (%s), clients are served on for up to %.1f s", why,
              (double)d->config.drain_timeout / 1e9);
-    d->orders.stop = true;
-    d->orders.closed = false;
-    order_all(d);
+    d->crew.orders.stop = true;
+    d->crew.orders.closed = false;
+    crew_order(&d->crew);
 }
 
 /* ---- configuration ---- */
@@ -226,7 +148,7 @@ static unsigned count_cpus(void)
 }
 
 /* Raises the soft limit of descriptors to the hard one, and fits max_clients into it. */
-static void fit_max_clients(struct daemon *d, struct config *c)
+static void fit_max_clients(struct daemon *d, struct config *c, size_t n_workers)
 {
     struct rlimit limit;
     uint64_t most;
@@ -237,7 +159,7 @@ static void fit_max_clients(struct daemon *d, struct config *c)
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         (void)getrlimit(RLIMIT_NOFILE, &limit);     /* a container may forbid it: keep what is */
 
-    most = FDS_APART + FDS_PER_WORKER * (uint64_t)d->n_workers + d->listeners.n;
+    most = FDS_APART + FDS_PER_WORKER * n_workers + d->listeners.n;
     most = limit.rlim_cur > most ? limit.rlim_cur - most : 1;
     if (c->limits.max_clients <= most)
         return;
@@ -313,24 +235,24 @@ static void keep_fixed(struct config *next, struct config *now)
 
 static int configure_log(struct daemon *d, const struct config *c)
 {
-    _cleanup_(freep) char *path = log_file_path(c);
-    struct logger_settings settings = {
-        .sink = sink_of(c),
-        .file = path,
-        .file_size = c->log_file_size,
-        .file_count = c->log_file_count,
-    };
+    struct logger_settings settings;
     struct log *logs[CONFIG_WORKERS_MAX + 1];
-    size_t n = 0;
+    int r = log_setup_resolve(c, &settings);
 
+    if (r < 0)
+        return r;
     atomic_store(&d->log_shared.level, c->log_level);
-    if (d->logger)
-        return logger_configure(d->logger, &settings);
-
-    for (size_t i = 0; d->workers && i < d->n_workers && d->workers[i]; i++)
-        logs[n++] = &d->workers[i]->log;
-    logs[n++] = &d->log;
-    return logger_new(&d->logger, logs, n, &d->log_shared, &clock_system, &settings);
+    if (d->logger) {
+        r = logger_configure(d->logger, &settings);
+    } else {
+        for (size_t i = 0; i < d->crew.n_workers; i++)
+            logs[i] = &d->crew.workers[i]->log;
+        logs[d->crew.n_workers] = &d->log;
+        r = logger_new(&d->logger, logs, d->crew.n_workers + 1, &d->log_shared, &clock_system,
+                       &settings);
+    }
+    free((char *)settings.file);
+    return r;
 }
 
 static void reload(struct daemon *d)
@@ -346,7 +268,7 @@ static void reload(struct daemon *d)
     }
 
     say_fixed_changes(d, &next);
-    fit_max_clients(d, &next);
+    fit_max_clients(d, &next, d->crew.n_workers);
     keep_fixed(&next, &d->config);
     if (configure_log(d, &next) < 0)
         log_text(&d->log, RELOAD_FAILED, &((struct log_data){.error = ENOMEM}),
@@ -355,8 +277,9 @@ static void reload(struct daemon *d)
     d->config = next;
     next = CONFIG_INIT;
 
-    d->orders = orders_of(&d->config);
-    order_all(d);
+    d->crew.orders = orders_of(&d->config);
+    d->crew.orders.closed = d->idle.closing;
+    crew_order(&d->crew);
     log_text(&d->log, RELOADED, &((struct log_data){0}), "configuration reloaded");
     notify_ready();
 }
@@ -393,12 +316,9 @@ static int on_worker_ended(sd_event_source *source, int fd, uint32_t events, voi
 {
     struct daemon *d = user;
 
+    (void)fd;
     (void)events;
-    wake_clear(fd);
-    for (size_t i = 0; i < d->n_workers; i++)
-        if (!atomic_load(&d->workers[i]->ended))
-            return 0;
-    return sd_event_exit(sd_event_source_get_event(source), 0);
+    return crew_has_ended(&d->crew) ? sd_event_exit(sd_event_source_get_event(source), 0) : 0;
 }
 
 static int again_in(sd_event_source *source, nsec_t delay)
@@ -424,7 +344,7 @@ static int on_watchdog_timer(sd_event_source *source, uint64_t usec, void *user)
     unsigned stuck;
 
     (void)usec;
-    if (watch_look(&d->watch, d->workers, &stuck)) {
+    if (watch_look(&d->watch, d->crew.workers, &stuck)) {
         notify_watchdog();
         d->said_stuck = false;
     } else if (!d->said_stuck) {
@@ -436,42 +356,29 @@ static int on_watchdog_timer(sd_event_source *source, uint64_t usec, void *user)
     return again_in(source, notify_watchdog_interval() / WATCHDOG_PARTS);
 }
 
-/*
- * Nobody is there for exit_on_idle: closes the listeners, waits until every worker has, and goes only
- * if nobody came in meanwhile. A client that comes later waits in the socket for the next daemon.
- */
 static int on_idle_timer(sd_event_source *source, uint64_t usec, void *user)
 {
     struct daemon *d = user;
-    struct stats sum = collect(d);
-    nsec_t now = clock_now(&clock_system);
+    struct stats sum = crew_stats(&d->crew);
+    nsec_t limit = d->config.exit_on_idle;
 
     (void)usec;
     if (d->stopping)
         return 0;
-
-    if (stats_clients(&sum) > 0 || sum.accepted != d->idle_accepted) {
-        d->idle_since = now;
-        d->idle_accepted = sum.accepted;
-        if (d->is_idle_closed) {
-            d->is_idle_closed = d->orders.closed = false;
-            order_all(d);
-        }
-    } else if (d->is_idle_closed && all_have_obeyed(d)) {
+    switch (idle_decide(&d->idle, &sum, limit, crew_has_obeyed(&d->crew),
+                        clock_now(&clock_system))) {
+    case IDLE_STAY:
+        break;
+    case IDLE_CLOSE:
+    case IDLE_REOPEN:
+        d->crew.orders.closed = d->idle.closing;
+        crew_order(&d->crew);
+        break;
+    case IDLE_GO:
         stop(d, "exit_on_idle");
         return 0;
-    } else if (!d->is_idle_closed && d->config.exit_on_idle > 0 &&
-               now - d->idle_since >= d->config.exit_on_idle) {
-        d->is_idle_closed = d->orders.closed = true;
-        order_all(d);
     }
-
-    if (d->is_idle_closed)
-        return again_in(source, IDLE_CONFIRM);
-    /* Off, it may be on after a reload. */
-    return again_in(source, d->config.exit_on_idle > 0
-                                ? MIN(d->config.exit_on_idle / 4 + NSEC_PER_MSEC, NSEC_PER_SEC)
-                                : STATUS_INTERVAL);
+    return again_in(source, idle_next_check(&d->idle, limit));
 }
 
 static int add_timer(struct daemon *d, nsec_t delay, sd_event_time_handler_t handler)
@@ -491,14 +398,14 @@ static int add_sources(struct daemon *d)
         if (r < 0)
             return r;
     }
-    r = sd_event_add_io(d->event, NULL, d->ended_fd, EPOLLIN, on_worker_ended, d);
+    r = sd_event_add_io(d->event, NULL, d->crew.ended_fd, EPOLLIN, on_worker_ended, d);
     if (r < 0)
         return r;
     r = add_timer(d, 0, on_status_timer);
     if (r < 0)
         return r;
     if (watchdog > 0) {
-        r = watch_init(&d->watch, d->n_workers);
+        r = watch_init(&d->watch, d->crew.n_workers);
         if (r < 0)
             return r;
         r = add_timer(d, 0, on_watchdog_timer);
@@ -525,34 +432,11 @@ static int open_listeners(struct daemon *d)
     return r;
 }
 
-static int make_workers(struct daemon *d)
-{
-    struct worker_shared shared = {
-        .clock = &clock_system,
-        .log = &d->log_shared,
-        .admission = &d->admission,
-        .listeners = d->listeners.items,
-        .n_listeners = d->listeners.n,
-        .n_workers = (unsigned)d->n_workers,
-        .ended_fd = d->ended_fd,
-    };
-
-    d->workers = calloc(d->n_workers, sizeof(struct worker *));
-    if (!d->workers)
-        return -ENOMEM;
-    for (unsigned i = 0; i < shared.n_workers; i++) {
-        int r = worker_new(&d->workers[i], &shared, i, &d->orders);
-
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 /* Everything but threads and READY=1. */
 static int set_up(struct daemon *d)
 {
-    struct rng rng;
+    struct worker_orders orders;
+    size_t n_workers;
     int r;
 
     r = log_init(&d->log, &d->log_shared, &clock_system, LOG_NO_WORKER);
@@ -567,21 +451,14 @@ static int set_up(struct daemon *d)
     if (r < 0)
         return r;
     warn_of_ignored_keys(d);
-    d->n_workers = d->config.workers > 0 ? d->config.workers : count_cpus();
-    fit_max_clients(d, &d->config);
+    n_workers = d->config.workers > 0 ? d->config.workers : count_cpus();
+    fit_max_clients(d, &d->config, n_workers);
 
-    r = rng_seed_from_kernel(&rng);
+    orders = orders_of(&d->config);
+    r = crew_init(&d->crew, n_workers, &d->listeners, &d->log_shared, &clock_system, &orders);
     if (r < 0)
         return r;
-    admission_init(&d->admission, rng_next_u64(&rng));
-    d->orders = orders_of(&d->config);
-    d->ended_fd = wake_open();
-    if (d->ended_fd < 0)
-        return d->ended_fd;
     r = sd_event_new(&d->event);
-    if (r < 0)
-        return r;
-    r = make_workers(d);
     if (r < 0)
         return r;
     r = configure_log(d, &d->config);
@@ -600,9 +477,9 @@ static void say_started(struct daemon *d)
                  l->inherited ? l->name : "", l->inherited ? ")" : "");
     }
     log_text(&d->log, STARTED,
-             &((struct log_data){LOG_VALUES({LOG_FIELD_WORKERS, d->n_workers},
+             &((struct log_data){LOG_VALUES({LOG_FIELD_WORKERS, d->crew.n_workers},
                                             {LOG_FIELD_LISTENERS, d->listeners.n})}),
-             "tcptimerd %s started: %zu workers, %zu listeners", TT_VERSION, d->n_workers,
+             "tcptimerd %s started: %zu workers, %zu listeners", TT_VERSION, d->crew.n_workers,
              d->listeners.n);
 }
 
@@ -610,13 +487,13 @@ static int start(struct daemon *d)
 {
     int r = logger_start(d->logger);
 
-    for (size_t i = 0; r == 0 && i < d->n_workers; i++)
-        r = worker_start(d->workers[i]);
+    if (r == 0)
+        r = crew_start(&d->crew);
     if (r < 0)
         return r;
 
     d->started = clock_now(&clock_system);
-    d->idle_since = d->started;
+    d->idle.since = d->started;
     say_started(d);
     notify_ready();
     return 0;
@@ -629,14 +506,12 @@ static void tear_down(struct daemon *d, int result)
 {
     struct stats sum;
 
-    d->orders.stop = true;
-    if (result < 0)
-        d->orders.drain_timeout = 0;
-    for (size_t i = 0; i < d->n_workers && d->workers && d->workers[i]; i++) {
-        if (!d->stopping)
-            worker_order(d->workers[i], &d->orders);
-        worker_join(d->workers[i]);
+    if (result < 0) {
+        d->crew.orders.stop = true;
+        d->crew.orders.drain_timeout = 0;
+        crew_order(&d->crew);
     }
+    crew_join(&d->crew);
 
     if (result < 0) {
         if (!d->said_fault)
@@ -645,7 +520,7 @@ static void tear_down(struct daemon *d, int result)
         if (!d->logger)             /* it got not so far, and has to say why all the same */
             (void)configure_log(d, &d->config);
     } else {
-        sum = collect(d);
+        sum = crew_stats(&d->crew);
         log_text(&d->log, STOPPED,
                  &((struct log_data){LOG_VALUES({LOG_FIELD_ACCEPTED, sum.accepted},
                                                 {LOG_FIELD_MESSAGES, sum.messages})}),
@@ -656,12 +531,9 @@ static void tear_down(struct daemon *d, int result)
         logger_stop(d->logger);
 
     d->logger = logger_free(d->logger);
-    for (size_t i = 0; i < d->n_workers && d->workers; i++)
-        (void)worker_free(d->workers[i]);
-    free(take_ptr(d->workers));
+    crew_deinit(&d->crew);
     d->event = sd_event_unref(d->event);
     watch_deinit(&d->watch);
-    fd_closep(&d->ended_fd);
     listener_set_deinit(&d->listeners);
     log_deinit(&d->log);
     config_deinit(&d->config);
@@ -688,8 +560,8 @@ int daemon_run(const struct options *options)
         .log_shared = {.level = LOG_INFO, .wake_fd = -1},
         .log = LOG_INIT,
         .listeners = LISTENER_SET_INIT,
+        .crew = CREW_INIT,
         .watch = WATCH_INIT,
-        .ended_fd = -1,
     };
     int r;
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Log setup: which sink and which file the configuration and the environment mean.
+ */
+#pragma once
+
+#include "daemon/config.h"
+#include "daemon/logger.h"
+
+/**
+ * log_setup_resolve() - a logger's settings
+ * @ret_settings:       its file is to be freed by the caller
+ *
+ * Reads JOURNAL_STREAM and LOGS_DIRECTORY, systemd.exec(5).
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int log_setup_resolve(const struct config *c, struct logger_settings *ret_settings);
