@@ -2,6 +2,7 @@
 #include "client/dial.h"
 
 #include <errno.h>
+#include <linux/net_tstamp.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -75,6 +76,7 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
                    const char **ret_what)
 {
     int family = to->sa.sa_family;
+    int stamping = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
     int r;
 
     if (c->reset) {
@@ -84,6 +86,8 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
     }
     if (family == AF_UNIX)
         return 0;
+    /* Before there is anything to be stamped; a kernel without them leaves us our own clock. */
+    (void)set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, stamping);
 
     *ret_what = "switch Nagle's algorithm off";
     r = c->nagle ? 0 : set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);

@@ -79,6 +79,8 @@ static void start(struct link *l, nsec_t now)
     struct stream stream = {.ops = &stream_socket_ops, .ctx = &l->fd};
 
     l->connect_time = now - l->began;
+    l->n_replies = 0;
+    tcp_evidence_reset(&l->evidence);
     l->deadline = now + l->config->timeout;
     l->state = LINK_GREETING;
     target_start(&l->target, &stream);

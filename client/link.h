@@ -4,7 +4,7 @@
  * greeting, being up, being closed, and what went wrong in one line.
  *
  * When to try again, and what becomes of the requests of a connection that is lost, is decided by
- * the runner, which owns all links of its thread.
+ * the owner of all links of a thread.
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "client/dial.h"
+#include "client/evidence.h"
 #include "client/target.h"
 #include "common/addr.h"
 #include "common/clock.h"
@@ -47,9 +48,13 @@ struct link {
     nsec_t began;                   /* when connecting to this address began [ns] */
     nsec_t connect_time;            /* how long that took, once it is done [ns] */
 
-    /* The runner's notes. */
+    uint64_t n_replies;             /* on this connection */
+    struct tcp_evidence evidence;
+
+    /* The notes of the owner. */
     bool is_dirty;                  /* in the list of those to be flushed */
     bool is_told;                   /* the server said that it stops */
+    bool is_known;                  /* it was up before: a loss is an outage */
     unsigned n_tries;               /* since it was last up */
     nsec_t down_since;              /* an outage, 0 = none */
     uint64_t n_lost;                /* in this outage */

@@ -22,16 +22,19 @@ static void print(char ret_line[static RECORD_LINE_SIZE], const char *format, ..
     va_end(args);
 }
 
-static void print_reply(const struct record *record, char ret_line[static RECORD_LINE_SIZE])
+static void print_reply(const struct record *record, nsec_t timeout,
+                        char ret_line[static RECORD_LINE_SIZE])
 {
-    char uuid[UUID_TEXT_SIZE];
+    const struct where_sample *s = &record->reply.sample;
     const double ms = (double)NSEC_PER_MSEC;
+    char uuid[UUID_TEXT_SIZE];
 
-    uuid_unparse_lower(record->uuid, uuid);
+    uuid_unparse_lower(s->uuid, uuid);
     print(ret_line, "reply to message %" PRIu64 " (%s): service RTT %.6f ms, response RTT %.6f ms, "
-          "delta %.6f ms%s%s", record->seq, uuid, (double)record->reply.service / ms,
-          (double)record->reply.response / ms, (double)record->reply.delta / ms,
-          record->is_late ? ", late" : "", record->is_resent ? ", sent again" : "");
+          "delta %.6f ms%s%s", s->seq, uuid, (double)record_service(record) / ms,
+          (double)record_response(record) / ms, (double)s->delta / ms,
+          record_service(record) > timeout ? ", late" : "",
+          s->flags & SAMPLE_RESENT ? ", sent again" : "");
 }
 
 static void print_missing(const struct record *record, const char *why,
@@ -39,8 +42,8 @@ static void print_missing(const struct record *record, const char *why,
 {
     char uuid[UUID_TEXT_SIZE];
 
-    uuid_unparse_lower(record->uuid, uuid);
-    print(ret_line, "no reply to message %" PRIu64 " (%s)%s", record->seq, uuid, why);
+    uuid_unparse_lower(record->message.uuid, uuid);
+    print(ret_line, "no reply to message %" PRIu64 " (%s)%s", record->message.seq, uuid, why);
 }
 
 void record_text_format(const struct record *record, nsec_t timeout,
@@ -53,7 +56,7 @@ void record_text_format(const struct record *record, nsec_t timeout,
         print(ret_line, "connected: %s protocol", record->text);
         return;
     case RECORD_REPLY:
-        print_reply(record, ret_line);
+        print_reply(record, timeout, ret_line);
         return;
     case RECORD_OVERDUE:
         format_duration(timeout, duration);

@@ -14,6 +14,7 @@
 #include "client/record.h"
 #include "client/result.h"
 #include "client/slo.h"
+#include "client/where_stats.h"
 #include "common/clock.h"
 
 /* What is known before the first message. */
@@ -31,6 +32,7 @@ struct report_summary {
     bool is_interrupted;            /* by a signal */
     bool is_final;                  /* else the run goes on */
     uint64_t n_dropped;             /* records that the reporter missed */
+    struct where_stats *where;      /* borrowed; NULL if there was no run */
     struct slo slo;
     bool slo_met[SLO_CONDITIONS_MAX];
     int exit_status;
@@ -42,6 +44,9 @@ struct report_ops {
     void (*begin)(struct report *r, const char *protocol);
     /* Something happened; RECORD_CONNECTED comes as begin(). */
     void (*record)(struct report *r, const struct record *record);
+    /* A message was taken apart, some time after its record; NULL = of no interest. @ctx is the
+     * report. */
+    where_visit_fn row;
     void (*interim)(struct report *r, const struct report_summary *summary);
     void (*end)(struct report *r, const struct report_summary *summary);
 };
@@ -50,7 +55,6 @@ struct report {
     const struct report_ops *ops;
     struct report_context context;
     bool has_begun;
-    uint64_t n_rows;                /* replies written */
 };
 
 extern const struct report_ops report_text_ops;

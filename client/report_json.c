@@ -56,6 +56,23 @@ static void put_hist(struct json_writer *w, const char *key, const struct hist *
     json_end_object(w);
 }
 
+static void put_if(struct json_writer *w, const char *key, bool is_known, uint64_t value)
+{
+    if (is_known)
+        json_u64(w, key, value);
+    else
+        json_null(w, key);
+}
+
+static void put_uuid(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE])
+{
+    char text[37];
+
+    uuid_unparse_lower(uuid, text);
+    json_u64(w, "seq", seq);
+    json_string(w, "uuid", text);
+}
+
 static void put_real_time(struct json_writer *w, const char *key, const struct report *r, nsec_t at)
 {
     char text[CLOCK_RFC3339_SIZE];
@@ -67,6 +84,125 @@ static void put_real_time(struct json_writer *w, const char *key, const struct r
     clock_format_rfc3339(report_real_time(r, at), text);
     json_string(w, key, text);
 }
+
+/* ---- Where the time went ---- */
+
+static const struct {
+    enum where_part part;
+    const char *key;
+} part_keys[] = {
+    {PART_QUEUED, "queued_ns"},         {PART_BASE, "base_ns"},
+    {PART_FORWARD, "forward_pdv_ns"},   {PART_RESIDENCE, "residence_ns"},
+    {PART_RETURN, "return_pdv_ns"},     {PART_WAKEUP, "wakeup_ns"},
+    {PART_UNSPLIT, "unsplit_ns"},
+};
+
+static void put_part_hists(struct json_writer *w, const struct where_stats *where,
+                           const struct options *o)
+{
+    static const size_t with_hist[] = {2, 4, 3, 5};     /* of part_keys */
+
+    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++) {
+        enum where_part part = part_keys[with_hist[i]].part;
+
+        put_hist(w, part_keys[with_hist[i]].key, where ? where_stats_hist(where, part) : NULL, o);
+    }
+}
+
+static void put_ppm(struct json_writer *w, const char *key, bool is_known, double skew)
+{
+    if (is_known)
+        json_double(w, key, skew * 1e6);
+    else
+        json_null(w, key);
+}
+
+/* How the clocks were brought together, and what was used for stamps. */
+static void put_clock(struct json_writer *w, const struct where_stats *where)
+{
+    static const struct where_clock none = {.n_messages = 0};
+    const struct where_clock *c = where ? where_stats_clock(where) : &none;
+    bool is_known = c->n_messages > 0;
+
+    put_if(w, "base_ns", is_known, c->base);
+    put_ppm(w, "clock_skew_ppm", is_known && c->skew_told, c->skew);
+    put_ppm(w, "clock_skew_error_ppm", is_known && c->skew_told, c->skew_error);
+    put_if(w, "pdv_error_ns", is_known, c->error);
+    if (!where) {
+        json_null(w, "where");
+        return;
+    }
+    json_begin_object(w, "where");
+    json_string(w, "validity", where_validity_text(where_stats_validity(where)));
+    json_bool(w, "valid", where_validity_ok(where_stats_validity(where)));
+#define PUT_COUNT(name) json_u64(w, #name, where_stats_counts(where)->name);
+    WHERE_COUNTS(PUT_COUNT)
+#undef PUT_COUNT
+    json_end_object(w);
+}
+
+static void put_table(struct json_writer *w, const struct result *res,
+                      const struct where_stats *where, const struct options *o)
+{
+    struct where_row row;
+
+    if (!where || hist_count(res->response) == 0) {
+        json_null(w, "where_table");
+        return;
+    }
+    json_begin_object(w, "where_table");
+    for (size_t i = 0; i < o->n_percentiles; i++) {
+        const struct percentile *p = &o->percentiles[i];
+        nsec_t rtt = hist_value_at_percentile(res->response, p->value);
+        nsec_t low, high;
+
+        if (!hist_percentile_bounds(res->response, p->value, &low, &high) ||
+            where_table_row(where_stats_table(where), p->value, rtt, &row) < 0) {
+            json_null(w, p->name);
+            continue;
+        }
+        json_begin_object(w, p->name);
+        json_u64(w, "response_rtt_ns", row.rtt);
+        for (size_t k = 0; k < ARRAY_SIZE(part_keys); k++)
+            json_u64(w, part_keys[k].key, row.ns[part_keys[k].part]);
+        json_u64(w, "messages", row.n_messages);
+        json_end_object(w);
+    }
+    json_end_object(w);
+}
+
+/* The wait before the send is ours to know, and what could not be split is what is left. */
+static bool is_told(const struct where_parts *parts, enum where_part part)
+{
+    return part == PART_QUEUED || part == PART_UNSPLIT || where_parts_known(parts, part);
+}
+
+static void put_worst(struct json_writer *w, const struct report *r, struct where_stats *where)
+{
+    size_t n = 0;
+    const struct worst_message *worst = where ? where_stats_worst(where, &n) : NULL;
+
+    json_begin_array(w, "worst");
+    for (size_t i = 0; i < n; i++) {
+        const struct worst_message *m = &worst[i];
+
+        json_begin_object(w, NULL);
+        put_uuid(w, m->seq, m->uuid);
+        put_real_time(w, "time", r, m->send);
+        json_u64(w, "connection", m->conn);
+        json_u64(w, "service_rtt_ns", m->service);
+        json_u64(w, "response_rtt_ns", m->response);
+        for (size_t k = 0; k < ARRAY_SIZE(part_keys); k++)
+            put_if(w, part_keys[k].key, is_told(&m->parts, part_keys[k].part),
+                   m->parts.ns[part_keys[k].part]);
+        json_u64(w, "pdv_error_ns", m->parts.error);
+        json_string(w, "cause", cause_name(m->cause));
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
+/* ---- The document ---- */
 
 static void put_outages(struct json_writer *w, const struct report *r, const struct result *res)
 {
@@ -157,16 +293,12 @@ static void put_document_keys(struct json_writer *w, struct report *r,
     json_u64(w, "duration_ns", res->ended - res->began);
     put_hist(w, "service_rtt_ns", res->service, o);
     put_hist(w, "response_rtt_ns", res->response, o);
-    json_null(w, "forward_pdv_ns");
-    json_null(w, "return_pdv_ns");
-    json_null(w, "residence_ns");
-    json_null(w, "wakeup_ns");
-    json_null(w, "base_ns");
-    json_null(w, "clock_skew_ppm");
+    put_part_hists(w, s->where, o);
+    put_clock(w, s->where);
     put_hist(w, "lateness_ns", res->lateness, o);
     put_hist(w, "connect_ns", res->connect, o);
-    json_begin_array(w, "worst");
-    json_end_array(w);
+    put_table(w, res, s->where, o);
+    put_worst(w, r, s->where);
     json_u64(w, "n_outages", res->n_outages);
     json_u64(w, "outage_time_ns", res->outage_time);
     put_outages(w, r, res);
@@ -229,14 +361,11 @@ static void end_event(struct json_writer *w)
     json_end_line(w);
 }
 
-static void put_message(struct json_writer *w, const struct record *record)
+static void put_message(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE],
+                        uint32_t connection)
 {
-    char uuid[37];
-
-    uuid_unparse_lower(record->uuid, uuid);
-    json_u64(w, "seq", record->seq);
-    json_string(w, "uuid", uuid);
-    json_u64(w, "connection", record->connection);
+    put_uuid(w, seq, uuid);
+    json_u64(w, "connection", connection);
 }
 
 static void stream_begin(struct report *r, const char *protocol)
@@ -254,16 +383,22 @@ static void stream_begin(struct report *r, const char *protocol)
 
 static void stream_reply(struct report *r, const struct record *record)
 {
+    const struct where_sample *s = &record->reply.sample;
+    uint16_t arrival = s->flags & (SAMPLE_ARRIVAL | SAMPLE_ARRIVAL_SHARED);
+    uint16_t rx = s->flags & (SAMPLE_RX_KERNEL | SAMPLE_RX_SHARED);
     struct json_writer w;
 
-    begin_event(&w, r, "reply", record->at);
-    put_message(&w, record);
-    json_u64(&w, "service_rtt_ns", record->reply.service);
-    json_u64(&w, "response_rtt_ns", record->reply.response);
-    json_u64(&w, "delta_ns", record->reply.delta);
-    json_bool(&w, "late", record->is_late);
-    json_bool(&w, "resent", record->is_resent);
-    json_bool(&w, "omitted", record->is_omitted);
+    begin_event(&w, r, "reply", s->read);
+    put_message(&w, s->seq, s->uuid, s->conn);
+    json_u64(&w, "service_rtt_ns", record_service(record));
+    json_u64(&w, "response_rtt_ns", record_response(record));
+    json_u64(&w, "delta_ns", s->delta);
+    /* The two ways need a fit of the clocks, which comes in the end; these two are known now. */
+    put_if(&w, "residence_ns", arrival == SAMPLE_ARRIVAL, s->residence);
+    put_if(&w, "wakeup_ns", rx == SAMPLE_RX_KERNEL, s->read - s->rx);
+    json_bool(&w, "late", record_service(record) > r->context.options->timeout);
+    json_bool(&w, "resent", s->flags & SAMPLE_RESENT);
+    json_bool(&w, "omitted", s->flags & SAMPLE_OMIT);
     end_event(&w);
 }
 
@@ -272,7 +407,7 @@ static void stream_lost(struct report *r, const struct record *record, const cha
     struct json_writer w;
 
     begin_event(&w, r, "lost", record->at);
-    put_message(&w, record);
+    put_message(&w, record->message.seq, record->message.uuid, record->connection);
     json_string(&w, "why", why);
     end_event(&w);
 }

@@ -59,6 +59,8 @@ bool report_text_shows_rows(const struct options *o)
 static void text_record(struct report *r, const struct record *record)
 {
     const struct options *o = r->context.options;
+    const struct where_sample *s = &record->reply.sample;
+    nsec_t service = record_service(record);
     FILE *out = r->context.out;
     char uuid[37], stamp[CLOCK_RFC3339_SIZE];
 
@@ -68,19 +70,20 @@ static void text_record(struct report *r, const struct record *record)
         clock_format_rfc3339(report_real_time(r, record->at), stamp);
         (void)fprintf(out, "%s ", stamp);
     }
-    (void)fprintf(out, "seq=%" PRIu64, record->seq);
+    (void)fprintf(out, "seq=%" PRIu64, s->seq);
     if (o->connections > 1)
         (void)fprintf(out, " connection=%u", record->connection);
     if (o->verbose) {
-        uuid_unparse_lower(record->uuid, uuid);
+        uuid_unparse_lower(s->uuid, uuid);
         (void)fprintf(out, " uuid=%s", uuid);
     }
-    (void)fprintf(out, " rtt=%.3f ms", ms((double)record->reply.service));
-    if (record->reply.response - record->reply.service >= NSEC_PER_USEC)
-        (void)fprintf(out, " response=%.3f ms", ms((double)record->reply.response));
-    (void)fprintf(out, " delta=%.3f ms%s%s%s\n", ms((double)record->reply.delta),
-                  record->is_late ? " (late)" : "", record->is_resent ? " (sent again)" : "",
-                  record->is_omitted ? " (warm-up)" : "");
+    (void)fprintf(out, " rtt=%.3f ms", ms((double)service));
+    if (record_response(record) - service >= NSEC_PER_USEC)
+        (void)fprintf(out, " response=%.3f ms", ms((double)record_response(record)));
+    (void)fprintf(out, " delta=%.3f ms%s%s%s\n", ms((double)s->delta),
+                  service > o->timeout ? " (late)" : "",
+                  s->flags & SAMPLE_RESENT ? " (sent again)" : "",
+                  s->flags & SAMPLE_OMIT ? " (warm-up)" : "");
 }
 
 static void print_counts(FILE *out, const struct result *res)
@@ -164,6 +167,89 @@ static void print_percentiles(FILE *out, const struct options *o, const struct r
     }
 }
 
+static const struct {
+    enum where_part part;
+    const char *title;
+} columns[] = {
+    {PART_QUEUED, "queued"}, {PART_BASE, "base"},     {PART_FORWARD, "out"},
+    {PART_RESIDENCE, "server"}, {PART_RETURN, "back"}, {PART_WAKEUP, "wake-up"},
+    {PART_UNSPLIT, "unsplit"},
+};
+
+static void print_where_titles(FILE *out, const char *first, const char *second)
+{
+    (void)fprintf(out, "\n%-10s %9s", first, second);
+    for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+        (void)fprintf(out, " %8s", columns[i].title);
+}
+
+/* For each percentile where its messages' time went; a row adds up to its response RTT. */
+static void print_where(FILE *out, const struct options *o, const struct report_summary *s,
+                        int digits)
+{
+    const struct hist *response = s->result->response;
+    struct where_row row;
+    nsec_t low, high;
+
+    print_where_titles(out, "where [ms]", "response");
+    (void)fputc('\n', out);
+    for (size_t i = 0; i < o->n_percentiles; i++) {
+        const struct percentile *p = &o->percentiles[i];
+        nsec_t rtt = hist_value_at_percentile(response, p->value);
+
+        if (!hist_percentile_bounds(response, p->value, &low, &high) ||
+            where_table_row(where_stats_table(s->where), p->value, rtt, &row) < 0)
+            continue;
+        (void)fprintf(out, "p%-9s %9.*f", p->name, digits, ms((double)row.rtt));
+        for (size_t k = 0; k < ARRAY_SIZE(columns); k++)
+            (void)fprintf(out, " %8.*f", digits, ms((double)row.ns[columns[k].part]));
+        (void)fputc('\n', out);
+    }
+}
+
+/* How the two clocks were brought together, or why they could not be. */
+static void print_clocks(FILE *out, struct where_stats *where, int digits)
+{
+    const struct where_clock *c = where_stats_clock(where);
+    const struct where_counts *n = where_stats_counts(where);
+    enum where_validity validity = where_stats_validity(where);
+
+    if (c->n_messages > 0) {
+        (void)fprintf(out, "base %.*f ms, one way +/- %.*f ms; ", digits, ms((double)c->base),
+                      digits, ms((double)c->error));
+        if (c->skew_told)
+            (void)fprintf(out, "server's clock %+.2f ppm (+/- %.2f)", c->skew * 1e6,
+                          c->skew_error * 1e6);
+    }
+    if (validity != WHERE_VALID)
+        (void)fprintf(out, "%s%s", c->n_messages > 0 && c->skew_told ? "; " : "",
+                      where_validity_text(validity));
+    (void)fprintf(out, "\nstamps of the kernel: %" PRIu64 " of %" PRIu64 " requests at the server, %"
+                  PRIu64 " of %" PRIu64 " replies here\n", n->arrival_kernel, n->messages,
+                  n->rx_kernel, n->messages);
+}
+
+static void print_worst(FILE *out, struct where_stats *where, int digits)
+{
+    size_t n = 0;
+    const struct worst_message *worst = where_stats_worst(where, &n);
+    char uuid[37];
+
+    if (n == 0)
+        return;
+    print_where_titles(out, "worst [ms]", "response");
+    (void)fputs("  cause, UUID\n", out);
+    for (size_t i = 0; i < n; i++) {
+        const struct worst_message *m = &worst[i];
+
+        uuid_unparse_lower(m->uuid, uuid);
+        (void)fprintf(out, "%-10" PRIu64 " %9.*f", m->seq, digits, ms((double)m->response));
+        for (size_t k = 0; k < ARRAY_SIZE(columns); k++)
+            (void)fprintf(out, " %8.*f", digits, ms((double)m->parts.ns[columns[k].part]));
+        (void)fprintf(out, "  %s, %s\n", cause_name(m->cause), uuid);
+    }
+}
+
 static void print_slo(FILE *out, const struct report_summary *s)
 {
     for (size_t i = 0; i < s->slo.n_conditions; i++) {
@@ -189,6 +275,9 @@ static void print_summary(struct report *r, const struct report_summary *s)
         if (differ(res))
             print_ping_line(out, "response rtt", res->response, digits);
         print_percentiles(out, r->context.options, res, digits);
+        print_where(out, r->context.options, s, digits);
+        print_clocks(out, s->where, digits);
+        print_worst(out, s->where, digits);
     }
     print_slo(out, s);
 }

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
+#include "client/analysis.h"
 #include "client/record_text.h"
 #include "client/report.h"
 #include "client/run_log.h"
@@ -22,12 +23,14 @@
 #include "client/warnings.h"
 #include "common/base.h"
 
-/* How often rows are fetched while they come slowly, and while they come fast. */
+/* How often records are fetched while they come slowly, and while they come fast. */
 #define TICK_SLOW_MS 100
 #define TICK_FAST_MS 10
 
 /* More than these at a time is fast. */
-#define RECORDS_FAST 64
+#define RECORDS_FAST 2000
+
+#define REPORTER_NICE 10
 
 struct run {
     const struct options *options;
@@ -49,6 +52,7 @@ struct run {
     bool is_pipe_broken;            /* nobody reads our output any more */
     struct warnings warnings;
     struct run_log *log;
+    struct analysis *analysis;
 };
 
 static void command_all(struct run *run, enum runner_command command)
@@ -67,6 +71,8 @@ static bool is_warning(const struct record *record)
 
 static void handle_record(struct run *run, const struct record *record)
 {
+    if (record->kind == RECORD_REPLY)
+        analysis_add(run->analysis, record);
     if (run->log)
         run_log_record(run->log, record);
     if (record->kind == RECORD_CONNECTED) {
@@ -100,9 +106,11 @@ static size_t drain_records(struct run *run)
     size_t n = 0;
 
     for (uint32_t i = 0; i < run->n_runners; i++) {
-        while ((record = record_ring_peek(&run->runners[i]->ring)) != NULL) {
+        struct ring *ring = &run->runners[i]->tally.ring;
+
+        while ((record = ring_peek(ring)) != NULL) {
             handle_record(run, record);
-            record_ring_pop(&run->runners[i]->ring);
+            ring_release(ring);
             n++;
         }
     }
@@ -137,7 +145,7 @@ static void follow_phases(struct run *run)
     for (uint32_t i = 0; i < run->n_runners; i++) {
         struct runner *r = run->runners[i];
 
-        if (runner_phase(r) == RUNNER_OVER && (!run->has_begun || r->result.error))
+        if (runner_phase(r) == RUNNER_OVER && (!run->has_begun || r->tally.result.error))
             command_all(run, RUNNER_DRAIN);
     }
 }
@@ -146,8 +154,12 @@ static struct report_summary summarise(struct run *run, const struct result *res
 {
     struct report_summary s = {.result = result, .is_interrupted = run->is_interrupted};
 
+    if (run->analysis) {
+        analysis_close(run->analysis);
+        s.where = analysis_stats(run->analysis);
+    }
     for (uint32_t i = 0; i < run->n_runners; i++)
-        s.n_dropped += record_ring_n_dropped(&run->runners[i]->ring);
+        s.n_dropped += ring_dropped(&run->runners[i]->tally.ring);
     return s;
 }
 
@@ -170,7 +182,7 @@ static void report_interim(struct run *run)
             (void)!read(run->report_fd, &count, sizeof(count));
         }
         if (!runner_has_snapshot(r))
-            result_merge(&sum, &r->result);
+            result_merge(&sum, &r->tally.result);
     }
     sum.ended = clock_now(run->clock);
     struct report_summary s = summarise(run, &sum);
@@ -203,18 +215,19 @@ static void report_loop(struct run *run)
         {.fd = run->signal_fd, .events = POLLIN},
         {.fd = run->report_fd, .events = POLLIN},
     };
-    int tick = run->config.wants_rows ? TICK_SLOW_MS : -1;
+    int tick = TICK_SLOW_MS;
     uint64_t count;
     size_t n;
 
+    /* Where both share a CPU, the measuring threads go first; on Linux the value is a thread's. */
+    (void)setpriority(PRIO_PROCESS, 0, REPORTER_NICE);
     while (!all_are(run, RUNNER_OVER)) {
         (void)poll(fds, ARRAY_SIZE(fds), tick);
         (void)!read(run->report_fd, &count, sizeof(count));
         handle_signals(run);
         follow_phases(run);
         n = drain_records(run);
-        if (run->config.wants_rows)
-            tick = n > RECORDS_FAST ? TICK_FAST_MS : TICK_SLOW_MS;
+        tick = n > RECORDS_FAST ? TICK_FAST_MS : TICK_SLOW_MS;
     }
 }
 
@@ -319,7 +332,7 @@ static struct runner_share make_share(const struct options *o, uint32_t i)
         .n_omit = share_before(omit, before + n_links, o->connections) -
                   share_before(omit, before, o->connections),
         .interval = o->interval * o->connections / n_links,
-        .phase = o->arrivals == ARRIVALS_FIXED ? (nsec_t)(o->interval * i) : 0,
+        .offset = o->arrivals == ARRIVALS_FIXED ? (nsec_t)(o->interval * i) : 0,
     };
 }
 
@@ -366,13 +379,6 @@ static int start_runners(struct run *run)
             return fail(run, RUN_ERROR_SYSTEM, "starting a thread: %s", strerror(-r));
     }
     return 0;
-}
-
-/* Whether somebody wants to see each reply. */
-static bool wants_rows(const struct options *o)
-{
-    return o->output == OUTPUT_JSON_STREAM || o->output == OUTPUT_CSV || o->log ||
-           report_text_shows_rows(o);
 }
 
 static const struct report_ops *find_report(enum output output)
@@ -423,9 +429,12 @@ static int set_up(struct run *run)
     run->config.options = run->options;
     run->config.clock = run->clock;
     run->config.link.timeout = run->options->timeout;
-    run->config.wants_rows = wants_rows(run->options);
     run->config.report_fd = run->report_fd;
     target_config_init(&run->config.link.target, run->clock, run->options);
+    r = analysis_new(&run->analysis, run->options->connections, run->options->worst,
+                     run->options->connect, run->report.ops->row, &run->report);
+    if (r < 0)
+        return fail(run, RUN_ERROR_SYSTEM, "out of memory");
     return start_runners(run);
 }
 
@@ -436,6 +445,7 @@ static void tear_down(struct run *run)
     free(run->runners);
     free(run->addrs);
     run_log_free(run->log);
+    analysis_free(run->analysis);
     fd_closep(&run->signal_fd);
     fd_closep(&run->report_fd);
     result_deinit(&run->total);
@@ -499,7 +509,7 @@ static void write_hgrm(struct run *run)
 static int finish(struct run *run)
 {
     for (uint32_t i = 0; i < run->n_runners; i++)
-        result_merge(&run->total, &run->runners[i]->result);
+        result_merge(&run->total, &run->runners[i]->tally.result);
 
     write_hgrm(run);
     log_end(run);

@@ -2,12 +2,11 @@
 /*
  * Runner: one thread with its share of the connections and of the load.
  *
- * It opens its connections, waits for the word to start, keeps the schedule, measures, and ends when
- * its share is done or when it is told. What it finds goes into its own result, and what somebody
- * wants to see at once into its ring of records.
+ * It opens its connections, waits for the word to start, keeps the schedule, and ends when its share
+ * is done or when it is told.
  *
- * Threads: a runner belongs to its thread from runner_start() to runner_join(). The other thread may
- * only call what is marked so, read the ring, and look at the phase.
+ * Threads: a runner belongs to its thread from runner_start() to runner_join(). Until then the other
+ * thread may only give commands, look at the phase, and read the ring of the tally.
  */
 #pragma once
 
@@ -19,8 +18,10 @@
 #include "client/link.h"
 #include "client/options.h"
 #include "client/pacer.h"
-#include "client/record.h"
 #include "client/result.h"
+#include "client/swarm.h"
+#include "client/tally.h"
+#include "common/base.h"
 #include "common/clock.h"
 
 enum runner_phase {
@@ -42,7 +43,6 @@ struct runner_config {
     const struct options *options;
     const struct clock_src *clock;
     struct link_config link;
-    bool wants_rows;                /* somebody wants to see each reply */
     int report_fd;                  /* eventfd: written when there is something to look at */
     nsec_t start;                   /* of the load; set before RUNNER_GO */
 };
@@ -54,8 +54,8 @@ struct runner_share {
     uint32_t n_links;
     uint64_t n_messages;            /* UINT64_MAX = no end */
     uint64_t n_omit;                /* the first that many are warm-up */
-    double interval;                /* [ns] */
-    nsec_t phase;                   /* of its grid, behind the start [ns] */
+    double interval;                /* between messages [ns] */
+    nsec_t offset;                  /* of its grid behind the start [ns] */
 };
 
 struct runner {
@@ -65,28 +65,13 @@ struct runner {
     int epoll_fd;
     int wake_fd;                    /* eventfd: a command is there */
 
-    struct link *links;
-    uint32_t n_opened;              /* links that were begun, while opening */
-    uint32_t n_up;
-    uint32_t next_link;             /* open loop: whose turn it is */
-    struct link **dirty;            /* links with something new to send */
-    uint32_t n_dirty;
-
+    struct swarm swarm;
+    struct tally tally;
     struct pacer pacer;
-    uint64_t n_pushed;              /* messages so far */
-    uint64_t n_open;                /* of them neither answered nor given up */
-    nsec_t omit_until;              /* what is due before is warm-up */
-    nsec_t next_sweep;              /* when any deadline can have passed [ns] */
+    uint32_t next_link;             /* open loop: whose turn it is */
     nsec_t last_event;              /* when epoll last told anything [ns] */
     enum runner_phase own_phase;    /* as below, for the runner itself */
-    bool is_ending;                 /* nothing new is sent */
     bool is_over;                   /* the loop ends */
-    bool has_greeted;               /* the first connection was reported */
-
-    uint8_t *rx;
-    uint8_t *tx;
-    struct result result;
-    struct record_ring ring;
 
     /* Shared with the other thread. */
     atomic_int phase;               /* enum runner_phase; only the runner writes */
@@ -104,14 +89,19 @@ struct runner {
 int runner_new(struct runner **ret, const struct runner_config *config,
                const struct runner_share *share);
 struct runner *runner_free(struct runner *r);
+DEFINE_CLEANUP(struct runner *, runner_free)
 
 /* Return: 0 or the negative error of pthread_create(3). */
 int runner_start(struct runner *r);
 
-/* Any thread: gives a command. */
+/* Waits until the thread is over. */
+void runner_join(struct runner *r);
+
+/* The other thread: gives a command. */
 void runner_command(struct runner *r, enum runner_command command);
 
-/* Any thread: asks for a copy of what there is so far; the report_fd tells when it is there. */
+/* The other thread: asks that what there is so far be added to @snapshot; the report_fd tells when
+ * that is done. */
 void runner_ask_snapshot(struct runner *r, struct result *snapshot);
 
 static inline bool runner_has_snapshot(struct runner *r)
@@ -123,6 +113,3 @@ static inline enum runner_phase runner_phase(struct runner *r)
 {
     return (enum runner_phase)atomic_load_explicit(&r->phase, memory_order_acquire);
 }
-
-/* Waits until the thread is over. */
-void runner_join(struct runner *r);

@@ -36,6 +36,7 @@ enum {
     SAMPLE_FIRST = 0x0040,          /* the first message of a new connection in its slot */
     SAMPLE_HELD = 0x0080,           /* when it was due it had to wait for earlier ones' replies */
     SAMPLE_OMIT = 0x0100,           /* warm-up: serves the fit, is left out of the statistics */
+    SAMPLE_RESENT = 0x0200,         /* sent before, on a connection that ended: for rows only */
 };
 
 /*
@@ -54,6 +55,7 @@ struct where_sample {
     nsec_t residence;       /* from arrival to departure */
     nsec_t window;          /* with SAMPLE_ARRIVAL_SHARED: how much earlier it may have arrived */
 
+    nsec_t delta;           /* as the server told it: for rows only */
     uint64_t seq;
     uint8_t uuid[WHERE_UUID_LEN];
     uint32_t conn;          /* slot of the connection, counted from 0 */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/evidence.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base.h"
+
+/* tcpi_total_rto came with Linux 6.7, behind all that older headers know. */
+#define TOTAL_RTO_OFFSET 240
+#define INFO_SIZE 256
+
+_Static_assert(sizeof(struct tcp_info) <= INFO_SIZE, "room for what the kernel tells");
+
+void sched_evidence_init(struct sched_evidence *e)
+{
+    *e = (struct sched_evidence)SCHED_EVIDENCE_INIT;
+    e->fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+}
+
+void sched_evidence_deinit(struct sched_evidence *e)
+{
+    fd_closep(&e->fd);
+}
+
+static void look_at_tcp(struct tcp_evidence *e, int fd, nsec_t now)
+{
+    union {
+        struct tcp_info info;
+        uint8_t bytes[INFO_SIZE];
+    } u = {.bytes = {0}};
+    socklen_t len = sizeof(u);
+    uint16_t total_rto = 0;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &u, &len) < 0)
+        return;                     /* an AF_UNIX socket has none */
+    if (len >= TOTAL_RTO_OFFSET + sizeof(total_rto))
+        memcpy(&total_rto, u.bytes + TOTAL_RTO_OFFSET, sizeof(total_rto));
+    else
+        total_rto = u.info.tcpi_backoff;
+    e->looks[e->n_looks++ % EVIDENCE_LOOKS] = (struct tcp_look){
+        .at = now,
+        .rto = u.info.tcpi_rto * NSEC_PER_USEC,
+        .retransmits = u.info.tcpi_total_retrans,
+        .timeouts = total_rto,
+        .holes = u.info.tcpi_rcv_ooopack,
+        .unacked = u.info.tcpi_unacked > 0,
+    };
+}
+
+/* "<time on a CPU> <time waiting for one> <slices>", in ns: Documentation/scheduler/sched-stats. */
+static void look_at_scheduler(struct sched_evidence *e, nsec_t now)
+{
+    char text[96];
+    uint64_t run_delay;
+    ssize_t n;
+
+    if (e->fd < 0)
+        return;
+    n = pread(e->fd, text, sizeof(text) - 1, 0);
+    if (n <= 0)
+        return;
+    text[n] = '\0';
+    if (sscanf(text, "%*u %" SCNu64, &run_delay) != 1)
+        return;
+    e->looks[e->n_looks++ % EVIDENCE_LOOKS] =
+        (struct sched_look){.at = now, .run_delay = run_delay};
+}
+
+void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int fd, nsec_t now)
+{
+    look_at_tcp(tcp, fd, now);
+    look_at_scheduler(sched, now);
+}
+
+/* The last look of @n_looks that was not after @when, or the oldest that is kept; the newest does
+ * not count. As a distance back from the newest, 0 = there is none. */
+#define FIND_BEFORE(e, when)                                                                       \
+    ({                                                                                             \
+        uint32_t _kept = MIN((e)->n_looks, (uint32_t)EVIDENCE_LOOKS);                              \
+        uint32_t _back = 1;                                                                        \
+        while (_back + 1 < _kept && LOOK(e, _back).at > (when))                                    \
+            _back++;                                                                               \
+        _kept >= 2 ? _back : 0;                                                                    \
+    })
+#define LOOK(e, back) ((e)->looks[((e)->n_looks - 1 - (back)) % EVIDENCE_LOOKS])
+
+struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sched_evidence *sched,
+                                nsec_t sent, bool nagle)
+{
+    struct cause_note note = {.nagle = nagle};
+    uint32_t back = FIND_BEFORE(tcp, sent);
+
+    if (back > 0) {
+        const struct tcp_look *before = &LOOK(tcp, back);
+        const struct tcp_look *after = &LOOK(tcp, 0);
+
+        note.tcp_sampled = true;
+        note.unacked = before->unacked;
+        note.retransmits = after->retransmits - before->retransmits;
+        note.timeouts = after->timeouts > before->timeouts ? after->timeouts - before->timeouts : 0;
+        note.holes = after->holes - before->holes;
+        note.rto = before->rto;
+    }
+    back = FIND_BEFORE(sched, sent);
+    if (back > 0) {
+        note.sched_sampled = true;
+        note.run_delay = LOOK(sched, 0).run_delay - LOOK(sched, back).run_delay;
+    }
+    return note;
+}

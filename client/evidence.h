@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Evidence: what TCP and the scheduler counted around a message, from looks at their counters now
+ * and then.
+ *
+ * A look costs a system call or two, so there is one every 100 ms and one after each slow reply. The
+ * last few are kept: what happened to a message is the difference between the last look before it
+ * was sent and the one after its reply.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/cause.h"
+#include "common/base.h"
+#include "common/clock.h"
+
+#define EVIDENCE_LOOKS 4
+
+struct tcp_look {
+    nsec_t at;                      /* [ns, monotonic], 0 = there was none */
+    nsec_t rto;
+    uint32_t retransmits;           /* since the connection began, as the next two */
+    uint32_t timeouts;
+    uint32_t holes;
+    bool unacked;
+};
+
+/* Of a connection. */
+struct tcp_evidence {
+    struct tcp_look looks[EVIDENCE_LOOKS];
+    uint32_t n_looks;               /* free-running */
+};
+
+struct sched_look {
+    nsec_t at;
+    nsec_t run_delay;               /* that the thread waited for a CPU, since it began */
+};
+
+/* Of a thread. */
+struct sched_evidence {
+    int fd;                         /* /proc/thread-self/schedstat; -1 = not to be had */
+    struct sched_look looks[EVIDENCE_LOOKS];
+    uint32_t n_looks;
+};
+
+#define SCHED_EVIDENCE_INIT {.fd = -1}
+
+/* To be called by the thread itself; without schedstat there is no evidence, which is no error. */
+void sched_evidence_init(struct sched_evidence *e);
+void sched_evidence_deinit(struct sched_evidence *e);
+
+/* A new connection: its counters begin anew. */
+static inline void tcp_evidence_reset(struct tcp_evidence *e)
+{
+    e->n_looks = 0;
+}
+
+/* Whether the regular look is due. */
+static inline bool tcp_evidence_is_due(const struct tcp_evidence *e, nsec_t now, nsec_t interval)
+{
+    return e->n_looks == 0 || now - e->looks[(e->n_looks - 1) % EVIDENCE_LOOKS].at >= interval;
+}
+
+/* Looks at both; @fd is the connection's socket. */
+void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int fd, nsec_t now);
+
+/**
+ * evidence_note() - what the counters say about a message
+ * @sent:       when it was sent [ns]
+ * @nagle:      whether TCP_NODELAY is off
+ *
+ * The last look has to be one after its reply.
+ */
+struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sched_evidence *sched,
+                                nsec_t sent, bool nagle);
+
+/*
+ * A running estimate of the 99th percentile: goes up by 99 steps for what is above it and down by
+ * one for what is below (Ma, Muthukrishnan, Sandler, "Frugal Streaming for Estimating Quantiles",
+ * 2013), so that it needs a comparison and an addition for each message.
+ */
+struct slow_threshold {
+    nsec_t value;
+};
+
+static inline bool slow_threshold_exceeds(struct slow_threshold *t, nsec_t value)
+{
+    nsec_t step = t->value / 2048 + 1;
+
+    if (unlikely(t->value == 0))
+        t->value = value;           /* the first: as good a guess as any */
+    if (value <= t->value) {
+        t->value -= t->value > step ? step : 0;
+        return false;
+    }
+    t->value += 99 * step;
+    return true;
+}

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/swarm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/base.h"
+
+/* Connections that are being made at a time: a backlog holds them all. */
+#define OPENING_MAX 128
+
+/* Trying again after a lost connection: at once, then after these, in the mean. */
+#define BACKOFF_FIRST (100 * NSEC_PER_MSEC)
+#define BACKOFF_MAX (5 * NSEC_PER_SEC)
+
+/* Between two sweeps, so that a thousand deadlines close together cost no more than one. */
+#define SWEEP_GAP NSEC_PER_MSEC
+
+static bool is_endless(const struct swarm *s)
+{
+    return options_endless(s->config.options);
+}
+
+static void fail(struct swarm *s, enum run_error error, const char *message)
+{
+    result_fail(&s->config.tally->result, error, message);
+    s->has_failed = true;
+}
+
+static void expect_deadline(struct swarm *s, nsec_t when)
+{
+    s->next_sweep = MIN(s->next_sweep, when);
+}
+
+static void mark_dirty(struct swarm *s, struct link *l)
+{
+    if (l->is_dirty)
+        return;
+    l->is_dirty = true;
+    s->dirty[s->n_dirty++] = l;
+}
+
+/* ---- Lost connections ---- */
+
+static void lose(struct swarm *s, struct link *l, const struct request *q, enum record_kind kind,
+                 nsec_t now)
+{
+    s->n_open--;
+    l->n_lost += !q->omitted;
+    tally_lost(s->config.tally, l, q, kind, now);
+}
+
+/* Nothing of what was sent will be answered, nothing of what waits can be sent. */
+static void give_up(struct swarm *s, struct link *l, nsec_t now)
+{
+    struct inflight *f = &l->target.inflight;
+
+    while (inflight_n_sent(f) > 0) {
+        struct request q = *inflight_at(f, 0);
+
+        inflight_pop(f, 1);
+        lose(s, l, &q, RECORD_LOST, now);
+    }
+    while (inflight_n_waiting(f) > 0) {
+        struct request q = *inflight_waiting(f);
+
+        inflight_advance(f);
+        inflight_pop(f, 1);
+        if (q.resent) {
+            lose(s, l, &q, RECORD_LOST, now);
+            continue;
+        }
+        s->n_open--;
+        l->n_not_sent++;
+        tally_not_sent(s->config.tally, &q);
+    }
+}
+
+/* Half to one and a half of the mean: a thousand clients of one server do not come back at once. */
+static nsec_t backoff(struct link *l)
+{
+    unsigned n_doublings = MIN(l->n_tries, 10U);
+    nsec_t mean = MIN(BACKOFF_FIRST << n_doublings, BACKOFF_MAX);
+
+    return mean / 2 + rng_next_u64(&l->target.rng) % mean;
+}
+
+static void begin_outage(struct swarm *s, struct link *l, nsec_t now)
+{
+    l->down_since = now;
+    l->n_tries = 0;
+    l->n_lost = l->n_resent = l->n_not_sent = 0;
+    tally_text(s->config.tally, RECORD_OUTAGE, l, now, l->reason);
+}
+
+/* No connection could be had, as l->reason says. */
+static void link_failed(struct swarm *s, struct link *l, nsec_t now)
+{
+    if (!l->is_known || !is_endless(s)) {
+        give_up(s, l, now);
+        fail(s, RUN_ERROR_CONNECT, l->reason);
+        return;
+    }
+
+    if (l->down_since == 0)
+        begin_outage(s, l, now);
+    give_up(s, l, now);
+    l->deadline = now + backoff(l);
+    l->n_tries++;
+    expect_deadline(s, l->deadline);
+}
+
+static void reopen(struct swarm *s, struct link *l, nsec_t now)
+{
+    if (link_open(l, now) < 0)
+        link_failed(s, l, now);
+    else
+        expect_deadline(s, l->deadline);
+}
+
+/*
+ * An established connection is gone, as l->reason says. If the server closed it in peace, what is
+ * not answered is sent again on the next one.
+ */
+static void link_lost(struct swarm *s, struct link *l, enum run_error error, bool in_peace,
+                      nsec_t now)
+{
+    bool was_up = l->state == LINK_UP;
+
+    link_close(l);
+    if (!was_up) {
+        link_failed(s, l, now);
+        return;
+    }
+
+    s->n_up--;
+    if (s->is_ending) {
+        give_up(s, l, now);         /* what was missing is counted; the end was wanted */
+        return;
+    }
+    if (!is_endless(s) && !l->is_told) {
+        give_up(s, l, now);
+        fail(s, error, l->reason);
+        return;
+    }
+
+    begin_outage(s, l, now);
+    if (in_peace) {
+        l->n_resent = inflight_n_sent(&l->target.inflight);
+        s->config.tally->result.resent += l->n_resent;
+        inflight_rewind(&l->target.inflight);
+    } else {
+        give_up(s, l, now);
+    }
+    reopen(s, l, now);
+}
+
+/* ---- New connections ---- */
+
+static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
+{
+    struct tally *tally = s->config.tally;
+
+    link_is_up(l);
+    l->is_known = true;
+    l->is_told = false;
+    l->n_tries = 0;
+    s->n_up++;
+    hist_record(tally->result.connect, l->connect_time);
+    if (!s->has_greeted) {
+        s->has_greeted = true;
+        tally->result.is_native = l->target.native;
+        tally_text(tally, RECORD_CONNECTED, l, now, l->target.native ? "native" : "text");
+    }
+    if (l->down_since > 0)
+        tally_outage(tally, l, now, true);
+}
+
+/* With a new connection for each message, links open when there is one. */
+bool swarm_open(struct swarm *s, nsec_t now)
+{
+    if (s->config.options->connect)
+        return true;
+    while (s->n_begun < s->config.n_links && s->n_begun - s->n_up < OPENING_MAX && !s->has_failed)
+        reopen(s, &s->links[s->n_begun++], now);
+    return s->n_up == s->config.n_links;
+}
+
+static void handle_connecting(struct swarm *s, struct link *l)
+{
+    nsec_t now = clock_now(s->config.clock);
+
+    if (link_writable(l, now) < 0) {
+        link_failed(s, l, now);
+        return;
+    }
+    expect_deadline(s, l->deadline);
+    if (l->state == LINK_GREETING && l->target.state == TARGET_READY)
+        link_greeted(s, l, now);    /* text, where nothing is said first */
+    mark_dirty(s, l);
+}
+
+/* ---- Sending ---- */
+
+size_t swarm_room(const struct swarm *s, const struct link *l)
+{
+    const struct inflight *f = &l->target.inflight;
+    size_t n = inflight_n_sent(f) + inflight_n_waiting(f);
+
+    if (s->config.options->connect)
+        return n == 0;
+    if (l->state != LINK_UP || l->target.state != TARGET_READY || n >= l->target.limit)
+        return 0;
+    return l->target.limit - n;
+}
+
+int swarm_push(struct swarm *s, struct link *l, nsec_t due)
+{
+    const struct swarm_config *c = &s->config;
+    uint64_t number = s->n_pushed++;
+    bool is_held = swarm_room(s, l) == 0;
+    struct request *q;
+    int r;
+
+    r = target_push(&l->target, due, number * c->step + c->first_link + 1, &q);
+    if (r < 0)
+        return r;
+    q->omitted = number < s->n_omit || due < s->omit_until;
+    q->held = is_held;
+    s->n_open++;
+    mark_dirty(s, l);
+    return 0;
+}
+
+void swarm_skip(struct swarm *s, struct link *l, nsec_t due)
+{
+    const struct request q = {.omitted = s->n_pushed < s->n_omit || due < s->omit_until};
+
+    s->n_pushed++;
+    l->n_not_sent++;
+    tally_not_sent(s->config.tally, &q);
+}
+
+static void flush_link(struct swarm *s, struct link *l, nsec_t now)
+{
+    const struct inflight *f = &l->target.inflight;
+    ssize_t n;
+
+    if (l->state == LINK_DOWN && s->config.options->connect && inflight_n_waiting(f) > 0 &&
+        l->deadline == NSEC_NEVER)
+        reopen(s, l, now);
+    if (l->state != LINK_UP && l->state != LINK_GREETING)
+        return;
+
+    n = target_flush(&l->target, s->tx);
+    if (n < 0) {
+        link_say(l, "send: %s", strerror((int)-n));
+        link_lost(s, l, RUN_ERROR_CONNECTION_LOST, false, now);
+        return;
+    }
+    for (size_t i = inflight_n_sent(f) - (size_t)n; i < inflight_n_sent(f); i++)
+        tally_sent(s->config.tally, inflight_at(f, i));
+    if (n > 0)
+        expect_deadline(s, now + s->config.options->timeout);
+    link_arm(l);
+}
+
+void swarm_flush(struct swarm *s, nsec_t now)
+{
+    for (uint32_t i = 0; i < s->n_dirty; i++) {
+        s->dirty[i]->is_dirty = false;
+        flush_link(s, s->dirty[i], now);
+    }
+    s->n_dirty = 0;
+}
+
+/* ---- Receiving ---- */
+
+/* The server wants to go, and owes nothing: let it. */
+static void leave_if_answered(struct swarm *s, struct link *l, nsec_t now)
+{
+    if (l->target.state != TARGET_LEAVING || inflight_n_sent(&l->target.inflight) > 0 ||
+        l->target.tx_offset > 0)
+        return;
+    target_say_goodbye(&l->target);
+    link_lost(s, l, RUN_ERROR_CONNECTION_LOST, true, now);
+}
+
+/* The one message of its connection is answered. */
+static void end_exchange(struct swarm *s, struct link *l)
+{
+    target_say_goodbye(&l->target);
+    link_close(l);
+    s->n_up--;
+    mark_dirty(s, l);               /* the next one may wait already */
+}
+
+/* false when the link has no connection any more. */
+static bool handle_event(struct swarm *s, struct link *l, const struct target_event *event,
+                         const struct tally_read *read)
+{
+    switch (event->kind) {
+    case TARGET_NOTHING:
+        return true;
+    case TARGET_REPLY:
+        s->n_open--;
+        tally_reply(s->config.tally, l, event, read);
+        return true;
+    case TARGET_MISSING:
+        lose(s, l, &event->request, RECORD_MISSING, read->now);
+        return true;
+    case TARGET_WRONG:
+        tally_text(s->config.tally, RECORD_WRONG, l, read->now, event->text);
+        return true;
+    case TARGET_GREETED:
+        link_greeted(s, l, read->now);
+        return true;
+    case TARGET_TRY_TEXT:
+        if (link_try_text(l, read->now) < 0)
+            link_failed(s, l, read->now);
+        else
+            expect_deadline(s, l->deadline);
+        return false;
+    case TARGET_GOODBYE:
+        l->is_told = event->is_stopping;
+        link_say(l, "server: %s", event->text);
+        return true;
+    case TARGET_REFUSED:
+        l->is_told = event->is_stopping;
+        link_say(l, "%s%s", l->target.native ? "server: " : "", event->text);
+        link_lost(s, l, RUN_ERROR_PROTOCOL, event->is_stopping, read->now);
+        return false;
+    case TARGET_ENDED:
+        if (l->target.state != TARGET_LEAVING)
+            link_say(l, "connection closed by the server%s%s", event->text[0] ? " " : "",
+                     event->text);
+        link_lost(s, l, RUN_ERROR_CONNECTION_LOST, true, read->now);
+        return false;
+    case TARGET_BROKEN:
+        link_say(l, "%s", event->text);
+        fail(s, RUN_ERROR_PROTOCOL, l->reason);
+        return false;
+    }
+    return true;
+}
+
+static void receive(struct swarm *s, struct link *l)
+{
+    struct target_rx rx;
+    struct target_event event;
+    struct tally_read read;
+    int r;
+
+    r = target_receive(&l->target, s->rx, &rx);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0) {
+        link_say(l, "receive: %s", strerror(-r));
+        link_lost(s, l, RUN_ERROR_CONNECTION_LOST, false, clock_now(s->config.clock));
+        return;
+    }
+
+    read = tally_read(s->config.tally, &rx.info);
+    while (target_next(&l->target, &rx, &event) != TARGET_NOTHING) {
+        if (!handle_event(s, l, &event, &read))
+            return;
+    }
+    leave_if_answered(s, l, read.now);
+    if (s->config.options->connect && l->n_replies > 0 && l->state == LINK_UP)
+        end_exchange(s, l);
+    mark_dirty(s, l);
+}
+
+void swarm_handle(struct swarm *s, struct link *l, uint32_t events)
+{
+    if (l->state == LINK_DOWN)
+        return;                     /* closed by an earlier event of this batch */
+    if (l->state == LINK_CONNECTING) {
+        handle_connecting(s, l);
+        return;
+    }
+    if (events & EPOLLOUT)
+        mark_dirty(s, l);
+    if (events & ~(uint32_t)EPOLLOUT)
+        receive(s, l);
+}
+
+/* ---- Time passing ---- */
+
+/* Tells those whose time is over. Return: when that of the first of the others is. */
+static nsec_t sweep_requests(struct swarm *s, struct link *l, nsec_t now)
+{
+    nsec_t timeout = s->config.options->timeout;
+    size_t n = inflight_n_sent(&l->target.inflight);
+
+    for (size_t i = 0; i < n; i++) {
+        struct request *q = inflight_at(&l->target.inflight, i);
+
+        if (q->overdue)
+            continue;
+        if (q->sent + timeout > now)
+            return q->sent + timeout;
+        q->overdue = true;
+        tally_overdue(s->config.tally, l, q, now);
+    }
+    return NSEC_NEVER;
+}
+
+/* A server that closes idle connections hears from us three times in its timeout. */
+static nsec_t sweep_idle(struct swarm *s, struct link *l, nsec_t now)
+{
+    nsec_t gap = l->target.welcome.idle_timeout_ms * NSEC_PER_MSEC / 3;
+
+    if (!l->target.native || gap == 0)
+        return NSEC_NEVER;
+    if (l->target.last_tx + gap <= now) {
+        if (!target_keep_alive(&l->target))
+            return NSEC_NEVER;
+        mark_dirty(s, l);
+    }
+    return l->target.last_tx + gap;
+}
+
+static void sweep_link(struct swarm *s, struct link *l, nsec_t now)
+{
+    if (l->state == LINK_UP) {
+        expect_deadline(s, sweep_requests(s, l, now));
+        expect_deadline(s, sweep_idle(s, l, now));
+        return;
+    }
+    if (l->deadline > now) {
+        expect_deadline(s, l->deadline);
+        return;
+    }
+    if (l->state == LINK_DOWN)
+        reopen(s, l, now);
+    else if (link_expire(l, now) < 0)
+        link_failed(s, l, now);
+    else
+        expect_deadline(s, l->deadline);
+}
+
+bool swarm_sweep(struct swarm *s, nsec_t now)
+{
+    bool is_overdue = false;
+
+    s->next_sweep = NSEC_NEVER;
+    for (uint32_t i = 0; i < s->config.n_links && !s->has_failed; i++) {
+        const struct inflight *f = &s->links[i].target.inflight;
+
+        sweep_link(s, &s->links[i], now);
+        is_overdue = is_overdue || (inflight_n_sent(f) > 0 && inflight_at(f, 0)->overdue);
+    }
+    s->next_sweep = MAX(s->next_sweep, now + SWEEP_GAP);
+    return is_overdue;
+}
+
+bool swarm_is_hopeful(const struct swarm *s)
+{
+    for (uint32_t i = 0; i < s->config.n_links; i++) {
+        const struct link *l = &s->links[i];
+        const struct inflight *f = &l->target.inflight;
+        size_t n = inflight_n_sent(f);
+
+        if (inflight_n_waiting(f) > 0 && (n < l->target.limit || l->state != LINK_UP))
+            return true;
+        if (n > 0 && !inflight_at(f, n - 1)->overdue)
+            return true;
+    }
+    return false;
+}
+
+/* ---- The end ---- */
+
+void swarm_drain(struct swarm *s, nsec_t now)
+{
+    s->is_ending = true;
+    for (uint32_t i = 0; i < s->config.n_links; i++) {
+        struct link *l = &s->links[i];
+        struct inflight *f = &l->target.inflight;
+        size_t n_kept = l->target.tx_offset > 0;    /* what is half out has to be ended */
+
+        if (l->state != LINK_UP) {
+            give_up(s, l, now);
+            continue;
+        }
+        while (inflight_n_waiting(f) > n_kept) {
+            f->tail--;
+            s->n_open--;
+            tally_not_sent(s->config.tally, inflight_at(f, f->tail - f->head));
+        }
+    }
+    expect_deadline(s, now);
+}
+
+void swarm_close(struct swarm *s, nsec_t now)
+{
+    for (uint32_t i = 0; i < s->config.n_links; i++) {
+        struct link *l = &s->links[i];
+
+        give_up(s, l, now);
+        target_say_goodbye(&l->target);
+        link_close(l);
+        if (l->down_since > 0)
+            tally_outage(s->config.tally, l, now, false);
+    }
+}
+
+/* ---- Life ---- */
+
+int swarm_init(struct swarm *s, const struct swarm_config *config)
+{
+    int r;
+
+    *s = (struct swarm){.config = *config, .next_sweep = NSEC_NEVER};
+    s->links = calloc(config->n_links, sizeof(*s->links));
+    s->dirty = calloc(config->n_links, sizeof(struct link *));
+    s->rx = malloc(TARGET_RX_SIZE);
+    s->tx = calloc(1, TARGET_TX_SIZE);
+    if (!s->links || !s->dirty || !s->rx || !s->tx)
+        return -ENOMEM;
+
+    for (uint32_t i = 0; i < config->n_links; i++) {
+        r = link_init(&s->links[i], config->link, config->first_link + i * config->step,
+                      config->epoll_fd);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+void swarm_deinit(struct swarm *s)
+{
+    for (uint32_t i = 0; s->links && i < s->config.n_links; i++) {
+        if (s->links[i].config)
+            link_deinit(&s->links[i]);
+    }
+    free(s->links);
+    free(s->dirty);
+    free(s->rx);
+    free(s->tx);
+    *s = (struct swarm){.n_dirty = 0};
+}

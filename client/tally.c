@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/tally.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base.h"
+
+/* Some 25,000 replies: what comes in the longest time between two visits of the reader. */
+#define RING_BYTES (UINT64_C(4) << 20)
+
+/* A look at a connection's counters each 100 ms; with many connections, one a millisecond in all. */
+#define LOOK_INTERVAL (100 * NSEC_PER_MSEC)
+#define LOOK_COST NSEC_PER_MSEC
+
+int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links, nsec_t timeout,
+               bool nagle, int report_fd)
+{
+    int r;
+
+    *t = (struct tally){
+        .ring = RING_INIT,
+        .clock = clock,
+        .timeout = timeout,
+        .look_interval = MAX(LOOK_INTERVAL, n_links * LOOK_COST),
+        .nagle = nagle,
+        .report_fd = report_fd,
+        .sched = SCHED_EVIDENCE_INIT,
+    };
+    r = result_init(&t->result);
+    return r < 0 ? r : ring_init(&t->ring, RING_BYTES);
+}
+
+void tally_deinit(struct tally *t)
+{
+    sched_evidence_deinit(&t->sched);
+    ring_deinit(&t->ring);
+    result_deinit(&t->result);
+}
+
+void tally_begin(struct tally *t)
+{
+    stamp_bridge_init(&t->bridge, t->clock);
+    sched_evidence_init(&t->sched);
+}
+
+static struct record *begin_record(struct tally *t, enum record_kind kind, const struct link *l,
+                                   nsec_t at, size_t len)
+{
+    struct record *record = ring_claim(&t->ring, len);
+
+    if (!record)
+        return NULL;
+    record->kind = (uint8_t)kind;
+    record->has_note = false;
+    record->connection = l->index;
+    record->at = at;
+    return record;
+}
+
+/* What is rare is seen at once; rows are fetched now and then. */
+static void end_record(struct tally *t, size_t len)
+{
+    uint64_t one = 1;
+
+    ring_commit(&t->ring, len);
+    (void)!write(t->report_fd, &one, sizeof(one));
+}
+
+void tally_text(struct tally *t, enum record_kind kind, const struct link *l, nsec_t now,
+                const char *text)
+{
+    struct record *record = begin_record(t, kind, l, now, RECORD_LEN(text));
+
+    if (kind == RECORD_WRONG)
+        t->result.wrong++;
+    if (!record)
+        return;
+    (void)snprintf(record->text, sizeof(record->text), "%s", text);
+    end_record(t, offsetof(struct record, text) + strlen(record->text) + 1);
+}
+
+static void tell_about(struct tally *t, enum record_kind kind, const struct link *l, nsec_t now,
+                       const struct request *q)
+{
+    struct record *record = begin_record(t, kind, l, now, RECORD_LEN(message));
+
+    if (!record)
+        return;
+    record->message.seq = q->seq;
+    memcpy(record->message.uuid, q->uuid, UUID_SIZE);
+    end_record(t, RECORD_LEN(message));
+}
+
+void tally_lost(struct tally *t, const struct link *l, const struct request *q,
+                enum record_kind kind, nsec_t now)
+{
+    if (q->omitted) {
+        t->result.omitted++;
+    } else {
+        t->result.lost++;
+        t->result.missing += kind == RECORD_MISSING;
+    }
+    tell_about(t, kind, l, now, q);
+}
+
+void tally_overdue(struct tally *t, const struct link *l, const struct request *q, nsec_t now)
+{
+    tell_about(t, RECORD_OVERDUE, l, now, q);
+}
+
+void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
+{
+    struct record *record = begin_record(t, RECORD_RESTORED, l, now, RECORD_LEN(outage));
+    struct outage outage = {
+        .began = l->down_since,
+        .length = now - l->down_since,
+        .is_over = is_over,
+        .connection = l->index,
+        .n_lost = l->n_lost,
+        .n_resent = l->n_resent,
+        .n_not_sent = l->n_not_sent,
+    };
+
+    (void)snprintf(outage.reason, sizeof(outage.reason), "%s", l->reason);
+    result_add_outage(&t->result, &outage);
+    l->down_since = 0;
+    if (!record || !is_over)
+        return;
+    record->outage.length = outage.length;
+    record->outage.n_lost = outage.n_lost;
+    record->outage.n_resent = outage.n_resent;
+    record->outage.n_not_sent = outage.n_not_sent;
+    end_record(t, RECORD_LEN(outage));
+}
+
+/* ---- Replies ---- */
+
+struct tally_read tally_read(struct tally *t, const struct stream_rx *info)
+{
+    struct tally_read read = {.has_stamp = false};
+
+    if (info->stamp_real == 0) {
+        read.now = clock_now(t->clock);
+        return read;
+    }
+    read.now = stamp_bridge_look(&t->bridge, t->clock);
+    read.has_stamp = stamp_bridge_convert(&t->bridge, info->stamp_real, read.now, &read.stamp);
+    return read;
+}
+
+static uint16_t sample_flags(const struct request *q, const struct link *l,
+                             const struct proto_reply *reply)
+{
+    uint16_t flags = 0;
+
+    if (q->held)
+        flags |= SAMPLE_HELD;
+    if (q->omitted)
+        flags |= SAMPLE_OMIT;
+    if (q->resent)
+        flags |= SAMPLE_RESENT;
+    if (l->n_replies == 1)
+        flags |= SAMPLE_FIRST;
+    if (!l->target.native)
+        return flags;
+
+    flags |= SAMPLE_ARRIVAL;
+    if (reply->flags & PROTO_REPLY_KERNEL_STAMP)
+        flags |= SAMPLE_ARRIVAL_KERNEL;
+    if (reply->flags & PROTO_REPLY_SHARED_STAMP)
+        flags |= SAMPLE_ARRIVAL_SHARED;
+    if (reply->flags & PROTO_REPLY_SERVER_AWAY)
+        flags |= SAMPLE_SERVER_AWAY;
+    return flags;
+}
+
+/* The stamp of a read is that of its last byte: the replies before were there by then, and no more
+ * is known of them. */
+static void fill_sample(struct where_sample *s, const struct link *l,
+                        const struct target_event *event, const struct tally_read *read)
+{
+    const struct request *q = &event->request;
+    bool has_stamp = read->has_stamp && read->stamp >= q->sent;
+
+    *s = (struct where_sample){
+        .due = q->due,
+        .send = q->sent,
+        .rx = has_stamp ? read->stamp : read->now,
+        .read = read->now,
+        .delta = event->reply.delta,
+        .seq = q->seq,
+        .conn = l->index,
+        .flags = sample_flags(q, l, &event->reply),
+    };
+    memcpy(s->uuid, q->uuid, UUID_SIZE);
+    if (has_stamp)
+        s->flags |= event->is_last ? SAMPLE_RX_KERNEL : SAMPLE_RX_KERNEL | SAMPLE_RX_SHARED;
+    if (!l->target.native)
+        return;
+    s->arrival = event->reply.arrival;
+    s->residence = event->reply.residence;
+    s->window = event->reply.window;
+}
+
+void tally_reply(struct tally *t, struct link *l, const struct target_event *event,
+                 const struct tally_read *read)
+{
+    const struct request *q = &event->request;
+    nsec_t service = read->now - q->sent;
+    nsec_t response = read->now - q->due;
+    bool is_slow = slow_threshold_exceeds(&t->slow, response);
+    size_t len = is_slow ? RECORD_LEN(reply) : RECORD_LEN(reply.sample);
+    struct record *record;
+
+    l->n_replies++;
+    t->result.ended = read->now;
+    if (q->omitted) {
+        t->result.omitted++;
+    } else {
+        t->result.received++;
+        t->result.late += service > t->timeout;
+        hist_record(t->result.service, service);
+        hist_record(t->result.response, response);
+    }
+    if (is_slow || tcp_evidence_is_due(&l->evidence, read->now, t->look_interval))
+        evidence_look(&l->evidence, &t->sched, l->fd, read->now);
+
+    record = begin_record(t, RECORD_REPLY, l, read->now, len);
+    if (!record)
+        return;
+    fill_sample(&record->reply.sample, l, event, read);
+    if (is_slow) {
+        record->has_note = true;
+        record->reply.note = evidence_note(&l->evidence, &t->sched, q->sent, t->nagle);
+    }
+    ring_commit(&t->ring, len);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tally: counts what happens to the messages of a thread, and tells those who want to know.
+ *
+ * The end of the measured path: a reply is put into two histograms and, with all its stamps, into
+ * the ring, where the other thread finds it and takes it apart.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/evidence.h"
+#include "client/inflight.h"
+#include "client/link.h"
+#include "client/record.h"
+#include "client/result.h"
+#include "client/target.h"
+#include "common/clock.h"
+#include "common/ring.h"
+#include "common/stamp.h"
+
+struct tally {
+    struct result result;
+    struct ring ring;               /* of struct record, each as long as its kind needs */
+    const struct clock_src *clock;
+    nsec_t timeout;                 /* a reply is late after this */
+    nsec_t look_interval;           /* between looks at a connection's counters */
+    bool nagle;
+    int report_fd;                  /* eventfd: written when there is something to see at once */
+    struct stamp_bridge bridge;
+    struct sched_evidence sched;
+    struct slow_threshold slow;
+};
+
+/* For @n_links connections. Return: 0 or -ENOMEM. */
+int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links, nsec_t timeout,
+               bool nagle, int report_fd);
+void tally_deinit(struct tally *t);
+
+/* To be called by the thread itself before it measures. */
+void tally_begin(struct tally *t);
+
+/* When a read ended, and when its last byte came: what all replies in it have in common. */
+struct tally_read {
+    nsec_t now;                     /* the program has the bytes [ns] */
+    nsec_t stamp;                   /* the kernel had the last of them [ns, monotonic] */
+    bool has_stamp;
+};
+
+/* To be called right after a read. */
+struct tally_read tally_read(struct tally *t, const struct stream_rx *info);
+
+/* One more was sent. */
+static inline void tally_sent(struct tally *t, const struct request *q)
+{
+    if (!q->omitted && !q->resent)
+        t->result.sent++;
+}
+
+/* The reply in @event. */
+void tally_reply(struct tally *t, struct link *l, const struct target_event *event,
+                 const struct tally_read *read);
+
+/* There will be no reply; @kind is RECORD_MISSING or RECORD_LOST. */
+void tally_lost(struct tally *t, const struct link *l, const struct request *q,
+                enum record_kind kind, nsec_t now);
+
+/* There is none yet. */
+void tally_overdue(struct tally *t, const struct link *l, const struct request *q, nsec_t now);
+
+/* It was due and cannot be sent. */
+static inline void tally_not_sent(struct tally *t, const struct request *q)
+{
+    if (q->omitted)
+        t->result.omitted++;
+    else
+        t->result.not_sent++;
+}
+
+/* Anything whose record is a text; seen at once. */
+void tally_text(struct tally *t, enum record_kind kind, const struct link *l, nsec_t now,
+                const char *text);
+
+/* The outage of this link is over, or the run is. */
+void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over);
