@@ -517,8 +517,11 @@ static void tear_down(struct daemon *d, int result)
         if (!d->said_fault)
             log_text(&d->log, START_FAILED, &((struct log_data){.error = -result}),
                      "tcptimerd cannot start or go on: %s", strerror(-result));
-        if (!d->logger)             /* it got not so far, and has to say why all the same */
+        if (!d->logger) {           /* it got not so far, and has to say why all the same */
+            if (d->config.log_target == LOG_TARGET_NONE)
+                d->config.log_target = LOG_TARGET_STDERR;
             (void)configure_log(d, &d->config);
+        }
     } else {
         sum = crew_stats(&d->crew);
         log_text(&d->log, STOPPED,
