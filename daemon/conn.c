@@ -65,7 +65,8 @@ void conn_shared_deinit(struct conn_shared *s)
     free(take_ptr(s->tx.heads));
 }
 
-nsec_t conn_phase_timeout(const struct conn_shared *shared, enum conn_phase phase)
+/* How long a connection may stay in a phase [ns]; NSEC_NEVER = without end. */
+static nsec_t phase_timeout(const struct conn_shared *shared, enum conn_phase phase)
 {
     switch (phase) {
     case CONN_OPEN:
@@ -87,6 +88,43 @@ nsec_t conn_phase_timeout(const struct conn_shared *shared, enum conn_phase phas
         break;
     }
     return NSEC_NEVER;
+}
+
+/* When the first of a phase has been in it for as long as it may [ns, monotonic]. */
+static nsec_t phase_deadline(const struct conn_shared *shared, enum conn_phase phase)
+{
+    const struct list *head = &shared->phases[phase];
+    nsec_t timeout = phase_timeout(shared, phase);
+    nsec_t since;
+
+    if (list_is_empty(head) || timeout == NSEC_NEVER)
+        return NSEC_NEVER;
+
+    since = list_first(head, struct conn, link)->since;
+    /* Who was quiet before the server began to stop may be about to speak. */
+    if (shared->stopping && phase != CONN_LINGERING)
+        since = MAX(since, shared->stop_at);
+    return since + timeout;
+}
+
+nsec_t conn_next_deadline(const struct conn_shared *shared)
+{
+    nsec_t next = NSEC_NEVER;
+
+    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++)
+        next = MIN(next, phase_deadline(shared, phase));
+    return next;
+}
+
+void conn_for_each(struct conn_shared *shared, enum conn_phase phase, void (*act)(struct conn *c))
+{
+    struct list *head = &shared->phases[phase];
+
+    /* The next one is looked up first, as `act` may free this one. */
+    for (struct list *link = head->next, *next; link != head; link = next) {
+        next = link->next;
+        act(container_of(link, struct conn, link));
+    }
 }
 
 static void enter_phase(struct conn *c, enum conn_phase phase)
@@ -137,7 +175,6 @@ static int new_conn(struct conn_shared *shared, int fd, const struct addr_key *k
         free(c);
         return r;
     }
-    session_init(&c->session, shared->now);
     list_init(&c->link);
     enter_phase(c, CONN_OPEN);
     shared->n_conns++;
@@ -319,23 +356,37 @@ void conn_finish(struct conn *c)
     if (c->backlog->finish)
         return;
     c->backlog->finish = true;
-    enter_phase(c, c->shared->stopping ? CONN_PARTING : CONN_WAITING);
+    enter_phase(c, CONN_WAITING);
 }
 
-/* After input was answered: which timeout holds from now on? */
+/* The server stops: tells a native client, as soon as that is not amid a reply. */
+static void stop(struct conn *c)
+{
+    if (c->phase == CONN_LINGERING || c->session.speech != SESSION_NATIVE)
+        return;
+
+    enter_phase(c, CONN_PARTING);
+    if (c->backlog)
+        return;
+    reset_output(c->shared);
+    session_part(&c->session, PROTO_REASON_STOPPING, NULL, &c->shared->tx);
+    if (send_output(c, &(struct session_input){0}) < 0)
+        broken(c);
+}
+
+/* After input was answered: which timeout holds from now on? The connection may be gone then. */
 static void settle(struct conn *c, size_t n_messages)
 {
     struct conn_shared *shared = c->shared;
 
-    if (shared->stopping && c->session.speech == SESSION_NATIVE && c->phase != CONN_PARTING) {
-        conn_stop(c);               /* its hello came while the server stops */
-    } else if (c->phase == CONN_PARTING) {
-        return;
+    if (shared->stopping && c->session.speech == SESSION_NATIVE) {
+        if (!c->session.parted)     /* its hello came, or its backlog went, while the server stops */
+            stop(c);
     } else if (c->backlog || session_is_amid_message(&c->session)) {
         if (c->phase != CONN_WAITING || n_messages > 0)
             enter_phase(c, CONN_WAITING);
     } else if (c->phase != CONN_OPEN ||
-               shared->now - c->since > conn_phase_timeout(shared, CONN_OPEN) / RENEWAL_PART) {
+               shared->now - c->since > phase_timeout(shared, CONN_OPEN) / RENEWAL_PART) {
         enter_phase(c, CONN_OPEN);
     }
 }
@@ -550,12 +601,15 @@ static void time_out(struct conn *c, enum proto_reason reason, nsec_t timeout)
     part(c, reason, text);
 }
 
-void conn_expire(struct conn *c)
+/* Moves it on, so that it is not the first of its phase's list any more. */
+static void expire(struct conn *c)
 {
     struct conn_shared *shared = c->shared;
 
     if (c->phase == CONN_LINGERING) {
         (void)conn_free(c);
+    } else if (c->backlog && shared->stopping) {
+        enter_phase(c, CONN_WAITING);       /* not quiet: it has replies to read */
     } else if (shared->stopping) {
         conn_finish(c);
     } else if (c->backlog) {
@@ -569,16 +623,17 @@ void conn_expire(struct conn *c)
     }
 }
 
-void conn_stop(struct conn *c)
+void conn_expire(struct conn_shared *shared)
 {
-    if (c->phase == CONN_LINGERING || c->session.speech != SESSION_NATIVE)
-        return;
+    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++)
+        while (phase_deadline(shared, phase) <= shared->now)
+            expire(list_first(&shared->phases[phase], struct conn, link));
+}
 
-    enter_phase(c, CONN_PARTING);
-    if (c->backlog)
-        return;                     /* amid a reply: the half-close has to do */
-    reset_output(c->shared);
-    session_part(&c->session, PROTO_REASON_STOPPING, NULL, &c->shared->tx);
-    if (send_output(c, &(struct session_input){0}) < 0)
-        broken(c);
+void conn_stop_all(struct conn_shared *shared)
+{
+    shared->stopping = true;
+    shared->stop_at = shared->now;
+    conn_for_each(shared, CONN_OPEN, stop);
+    conn_for_each(shared, CONN_WAITING, stop);
 }

@@ -64,6 +64,7 @@ struct conn_shared {
     bool away;                      /* this thread was kept from running for most of the time since
                                      * looked_at */
     bool stopping;
+    nsec_t stop_at;                 /* when it was told to stop [ns, monotonic] */
     struct ratelimit bad_message_limit;
     struct ratelimit timeout_limit;
     char *rx;                       /* CONN_RX_SIZE */
@@ -119,14 +120,17 @@ struct conn *conn_free(struct conn *c);
 /* Something has arrived, can be sent, or went wrong (the source's handler). */
 void conn_ready(struct source *source, uint32_t events);
 
-/* How long a connection may stay in a phase [ns]; NSEC_NEVER = without end. */
-nsec_t conn_phase_timeout(const struct conn_shared *shared, enum conn_phase phase);
+/* When the next connection has been in its phase for as long as it may [ns, monotonic]. */
+nsec_t conn_next_deadline(const struct conn_shared *shared);
 
-/* It has been in its phase for longer than it may. */
-void conn_expire(struct conn *c);
+/* Ends the wait of all whose time is over; O(those), as the list of each phase is in order. */
+void conn_expire(struct conn_shared *shared);
 
-/* The server stops: a native client is told, a text client is served until it is quiet. */
-void conn_stop(struct conn *c);
+/* Does @act to all in a phase; it may free its connection or move it on, and no other one. */
+void conn_for_each(struct conn_shared *shared, enum conn_phase phase, void (*act)(struct conn *c));
+
+/* The server stops: native clients are told, text clients are served until they are quiet. */
+void conn_stop_all(struct conn_shared *shared);
 
 /* Half-closes it: what was said before is still sent, what comes from now on is discarded. */
 void conn_finish(struct conn *c);

@@ -45,25 +45,6 @@ static void set_terms(struct worker *w)
     };
 }
 
-static void for_each_conn(struct worker *w, enum conn_phase phase, void (*act)(struct conn *))
-{
-    struct list *head = &w->conns.phases[phase];
-
-    /* The next one is looked up first: `act` may free its own connection or move it on. */
-    for (struct list *link = head->next, *next; link != head; link = next) {
-        next = link->next;
-        act(container_of(link, struct conn, link));
-    }
-}
-
-static void begin_stop(struct worker *w)
-{
-    w->stop_at = w->conns.now;
-    w->conns.stopping = true;
-    for_each_conn(w, CONN_OPEN, conn_stop);
-    for_each_conn(w, CONN_WAITING, conn_stop);
-}
-
 static void take_orders(struct source *source, uint32_t events)
 {
     struct worker *w = container_of(source, struct worker, wake);
@@ -78,27 +59,10 @@ static void take_orders(struct source *source, uint32_t events)
 
     w->conns.limits = w->orders.limits;
     set_terms(w);
-    if (w->orders.stop && w->stop_at == 0)
-        begin_stop(w);
+    if (w->orders.stop && !w->conns.stopping)
+        conn_stop_all(&w->conns);
     acceptor_set_closed(&w->acceptor, w->orders.closed);
     atomic_store(&w->n_orders_taken, n_given);
-}
-
-/* Ends the wait of those whose time is over; O(those) as each list is in order. */
-static void expire_conns(struct worker *w)
-{
-    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++) {
-        struct list *head = &w->conns.phases[phase];
-        nsec_t timeout = conn_phase_timeout(&w->conns, phase);
-
-        while (!list_is_empty(head)) {
-            struct conn *c = list_first(head, struct conn, link);
-
-            if (timeout == NSEC_NEVER || w->conns.now - c->since < timeout)
-                break;
-            conn_expire(c);
-        }
-    }
 }
 
 static void free_conn(struct conn *c)
@@ -109,40 +73,33 @@ static void free_conn(struct conn *c)
 /* Return: whether all is done. */
 static bool drain(struct worker *w)
 {
-    nsec_t waited = w->conns.now - w->stop_at;
+    nsec_t waited = w->conns.now - w->conns.stop_at;
     nsec_t timeout = w->orders.drain_timeout;
 
     if (waited >= TEXT_PATIENCE(timeout)) {
-        for_each_conn(w, CONN_OPEN, conn_finish);
-        for_each_conn(w, CONN_WAITING, conn_finish);
+        conn_for_each(&w->conns, CONN_OPEN, conn_finish);
+        conn_for_each(&w->conns, CONN_WAITING, conn_finish);
     }
     if (waited >= NATIVE_PATIENCE(timeout))
-        for_each_conn(w, CONN_PARTING, conn_finish);
+        conn_for_each(&w->conns, CONN_PARTING, conn_finish);
     if (waited >= timeout)
         for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++)
-            for_each_conn(w, phase, free_conn);
+            conn_for_each(&w->conns, phase, free_conn);
 
     return w->conns.n_conns == 0;
 }
 
 static nsec_t next_deadline(struct worker *w)
 {
-    nsec_t next = acceptor_deadline(&w->acceptor);
+    nsec_t next = MIN(acceptor_deadline(&w->acceptor), conn_next_deadline(&w->conns));
 
-    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++) {
-        struct list *head = &w->conns.phases[phase];
-        nsec_t timeout = conn_phase_timeout(&w->conns, phase);
-
-        if (!list_is_empty(head) && timeout != NSEC_NEVER)
-            next = MIN(next, list_first(head, struct conn, link)->since + timeout);
-    }
-    if (w->stop_at > 0) {
+    if (w->conns.stopping) {
         nsec_t timeout = w->orders.drain_timeout;
         nsec_t marks[] = {TEXT_PATIENCE(timeout), NATIVE_PATIENCE(timeout), timeout};
 
         for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
-            if (w->stop_at + marks[i] > w->conns.now)
-                next = MIN(next, w->stop_at + marks[i]);
+            if (w->conns.stop_at + marks[i] > w->conns.now)
+                next = MIN(next, w->conns.stop_at + marks[i]);
     }
     if (w->conns.last_native > 0 && w->conns.now < w->conns.last_native + HEARTBEAT_AFTER_MESSAGE)
         next = MIN(next, w->conns.now + HEARTBEAT);
@@ -219,9 +176,9 @@ static void *run(void *arg)
         take_times(w, n, timeout, stopped);
         if (n > 0)
             loop_dispatch(&w->loop, n);
-        expire_conns(w);
+        conn_expire(&w->conns);
         acceptor_tick(&w->acceptor);
-        done = w->stop_at > 0 && drain(w);
+        done = w->conns.stopping && drain(w);
         atomic_fetch_add_explicit(&w->n_turns, 1, memory_order_relaxed);
     }
 

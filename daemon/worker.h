@@ -36,7 +36,6 @@ struct worker {
     struct acceptor acceptor;
     struct conn_shared conns;
     struct log log;
-    nsec_t stop_at;                 /* when it was told to stop [ns, monotonic]; 0 = not yet */
     nsec_t last_event;              /* [ns, monotonic] */
     bool batch_was_full;            /* more may have been ready than the last batch holds */
     uint64_t n_steps_said;          /* steps of the real-time clock that were logged */
