@@ -79,34 +79,47 @@ static double gap_of(struct where_cut_run *part)
     return part->fastest - skew_height(&aim, part->slope);
 }
 
-/* True if a sample lies below the lines of a part by more than is allowed. */
-static bool violates(const struct search *c, size_t i, const struct where_cut_run *part)
+/* How far a sample lies below the lines of a part [ns]. */
+static double violation(const struct search *c, size_t i, const struct where_cut_run *part)
 {
     const struct where_lines *l = &c->bad->lines;
     const struct where_sample *s = &c->s[i];
     double out, back;
 
     if (part->pair.weight == 0 || !(s->flags & SAMPLE_ARRIVAL))
-        return false;
+        return 0;
 
     out = (double)where_out(l, c->origin, s) - part->slope * (double)where_arrival(c->origin, s);
     back = (double)where_back(l, c->origin, s) +
            part->slope * (double)where_departure(c->origin, s);
-    return out < hull_touch(&part->pair.out, part->slope, NULL) - c->limit ||
-           back < hull_touch(&part->pair.back, -part->slope, NULL) - c->limit;
+    return fmax(0, fmax(hull_touch(&part->pair.out, part->slope, NULL) - out,
+                        hull_touch(&part->pair.back, -part->slope, NULL) - back));
 }
 
-/* The first sample that belongs to the part after a break somewhere within a run. */
+/* The first sample that belongs to the part after a break somewhere within a run: so that none lies
+ * far below the lines of its own side. A side without samples takes what the other can't. */
 static size_t find_sample(const struct search *c, const struct where_cut_run *zone,
                           const struct where_cut_run *before, const struct where_cut_run *after)
 {
+    double *worst_after = c->room->worst, worst_before = 0, least = HUGE_VAL;
+    bool one_sided = before->pair.weight == 0 || after->pair.weight == 0;
+    double slack = one_sided ? c->limit : 0;
+    size_t at = zone->end;
+
+    worst_after[zone->end] = 0;
     for (size_t i = zone->end; i-- > zone->begin;)
-        if (violates(c, i, after))
-            return i + 1;
-    for (size_t i = zone->begin; i < zone->end; i++)
-        if (violates(c, i, before))
-            return i;
-    return zone->end;
+        worst_after[i] = fmax(worst_after[i + 1], violation(c, i, after) - slack);
+    for (size_t i = zone->begin; i <= zone->end; i++) {
+        double worst = fmax(worst_before, worst_after[i]);
+
+        if (worst < least || (worst == least && after->pair.weight == 0)) {
+            least = worst;
+            at = i;
+        }
+        if (i < zone->end)
+            worst_before = fmax(worst_before, violation(c, i, before) - slack);
+    }
+    return at;
 }
 
 static void join_all(struct search *c, struct where_cut_run *part, size_t begin, size_t end)

@@ -39,7 +39,8 @@ struct where_window {
     struct where_clouds fresh, all;     /* of a stretch, and with the past; while closing */
     struct where_cut_room room;
 
-    double slope;                       /* the last that could be told */
+    double skew, skew_error;            /* the last that were told; error 0 = none yet */
+    bool broke;                         /* the clocks, since then */
     bool has_last;
     struct where_fitting last;          /* the last that was valid */
     struct where_fit fits[WHERE_CUTS_MAX + 1];
@@ -75,7 +76,8 @@ int where_window_new(struct where_window **ret_window, const struct where_window
     w->notes = malloc(w->max_notes * sizeof(*w->notes));
     w->trails = malloc(w->n_conns * sizeof(*w->trails));
     w->room.points = malloc((w->max + 2 * HULL_MAX) * sizeof(*w->room.points));
-    if (!w->samples || !w->notes || !w->trails || !w->room.points)
+    w->room.worst = malloc((w->max + 1) * sizeof(*w->room.worst));
+    if (!w->samples || !w->notes || !w->trails || !w->room.points || !w->room.worst)
         return -ENOMEM;
 
     reset_trails(w);
@@ -102,6 +104,7 @@ struct where_window *where_window_free(struct where_window *w)
     where_clouds_deinit(&w->all);
     where_clouds_deinit(&w->fresh);
     where_past_deinit(&w->past);
+    free(w->room.worst);
     free(w->room.points);
     free(w->trails);
     free(w->notes);
@@ -200,15 +203,25 @@ static void compare(struct where_fitting *f, const struct where_fitting *last, b
 
     if (broke && out * back < 0)
         step = fabs(out) < fabs(back) ? out : -back;
-    if (is_told(step, error))
-        f->fit.clock_step = llround(step);
-    else if (broke)
-        f->fit.skew_changed = fabs(f->fit.skew - last->fit.skew) >
-                              f->fit.skew_error + last->fit.skew_error;
+    if (!is_told(step, error))
+        step = 0;
+    f->fit.clock_step = llround(step);
     if (is_told(out + back, error)) {
         f->fit.base_shift = llround(out + back);
         f->fit.forward_shift = llround(out - step);
     }
+}
+
+/* A rate that changed shows only where both are told; a step is no reason for it to change. */
+static void compare_skew(struct where_window *w, struct where_fit *fit)
+{
+    bool was_told = w->skew_error > 0;
+
+    fit->skew_changed = was_told && w->broke &&
+                        fabs(fit->skew - w->skew) > fit->skew_error + w->skew_error;
+    w->skew = fit->skew;
+    w->skew_error = fit->skew_error;
+    w->broke = false;
 }
 
 /* Keeps what a stretch has shown. */
@@ -218,13 +231,14 @@ static void accept(struct where_window *w, struct where_fitting *f, bool broke)
         where_past_clear(&w->past);
         reset_trails(w);            /* the server's times from before say nothing of those after */
     }
+    w->broke = w->broke || broke;
     if (w->fresh.pairs[0].weight > 0)
         where_past_keep(&w->past, w->fresh.pairs[0].out.at[0].x, &w->fresh, w->room.points);
     if (where_validity_ok(f->fit.validity)) {
         if (w->has_last)
-            compare(f, &w->last, broke, w->fresh.pairs[0].out.at[0].x);
+            compare(f, &w->last, w->broke, w->fresh.pairs[0].out.at[0].x);
         if (f->fit.validity == WHERE_VALID)
-            w->slope = f->lines.slope;
+            compare_skew(w, &f->fit);
         w->last = *f;
         w->has_last = true;
     }
@@ -249,23 +263,24 @@ static void split(struct where_window *w, const struct where_fitting *f, size_t 
 static bool fit_stretch(struct where_window *w, size_t begin, size_t end, struct where_fitting *ret)
 {
     const struct where_sample *s = w->samples + begin;
+    double slope = w->skew / (1 + w->skew);
     struct where_fitting anew;
     size_t n = end - begin;
 
     where_clouds_clear(&w->fresh);
     where_clouds_add(&w->fresh, &w->origin, s, n, w->room.points);
     if (begin > 0 || w->fresh.pairs[0].weight == 0) {
-        where_fit_stretch(&w->fresh, &w->fresh, w->slope, &w->origin, s, n, ret);
+        where_fit_stretch(&w->fresh, &w->fresh, slope, &w->origin, s, n, ret);
         return begin > 0;
     }
 
     where_past_recall(&w->past, w->fresh.pairs[0].out.at[0].x, &w->all, w->room.points);
     where_clouds_join(&w->all, &w->fresh, w->room.points);
-    where_fit_stretch(&w->fresh, &w->all, w->slope, &w->origin, s, n, ret);
+    where_fit_stretch(&w->fresh, &w->all, slope, &w->origin, s, n, ret);
     if (!is_bad(ret) || w->past.n == 0)
         return false;
 
-    where_fit_stretch(&w->fresh, &w->fresh, w->slope, &w->origin, s, n, &anew);
+    where_fit_stretch(&w->fresh, &w->fresh, slope, &w->origin, s, n, &anew);
     if (is_bad(&anew) && anew.gap > ret->gap / 2)
         return false;
 

@@ -7,143 +7,12 @@
 
 #include "tests/support/test.h"
 
-#include "client/where_window.h"
 #include "common/base.h"
-#include "tests/support/truth.h"
+#include "tests/support/where_run.h"
 
-#define MS NSEC_PER_MSEC
-#define US NSEC_PER_USEC
-#define START (2000 * NSEC_PER_SEC)
-#define PPM 1e-6
-
-/* A run: what truly happened to each message, what was found, and what the windows said. */
-struct run {
-    uint64_t seed;
-    struct truth truth;
-    struct where_window *window;
-    size_t n, max;
-    struct truth_message *messages;     /* by seq */
-    struct where_parts *parts;
-    size_t n_visited;
-
-    struct where_fit last;              /* of the last window */
-    unsigned n_fits, n_valid, n_steps, n_changes, n_shifts;
-    int64_t clock_step, base_shift, forward_shift;  /* the last that was told */
-};
-
-static void run_init(struct run *r, uint64_t seed, double skew, size_t max,
-                     const struct where_window_config *config)
+static nsec_t exponential(struct where_run *r, double mean)
 {
-    static const struct where_window_config one = {.n_conns = 1};
-
-    *r = (struct run){.seed = seed, .max = max};
-    truth_init(&r->truth, seed, skew);
-    assert_int_equal(where_window_new(&r->window, config ? config : &one), 0);
-    r->messages = calloc(max, sizeof(*r->messages));
-    r->parts = calloc(max, sizeof(*r->parts));
-    assert_non_null(r->messages);
-    assert_non_null(r->parts);
-}
-
-static void run_deinit(struct run *r)
-{
-    free(r->parts);
-    free(r->messages);
-    where_window_free(r->window);
-}
-
-static void visit(void *ctx, const struct where_sample *s, const struct where_parts *parts,
-                  const struct where_fit *fit, const struct cause_note *note)
-{
-    struct run *r = ctx;
-    nsec_t sum = 0;
-
-    (void)fit;
-    (void)note;
-    for (int i = 0; i < PART_COUNT; i++)
-        sum += parts->ns[i];
-    if (sum != s->read - s->due)
-        fail_msg("seed %d: parts of message %d add up to %lld, not %lld", (int)r->seed, (int)s->seq,
-                 (long long)sum, (long long)(s->read - s->due));
-    r->parts[s->seq] = *parts;
-    r->n_visited++;
-}
-
-static void run_close(struct run *r)
-{
-    const struct where_fit *fits;
-    size_t n;
-
-    where_window_close(r->window, visit, r);
-    fits = where_window_fits(r->window, &n);
-    for (size_t i = 0; i < n; i++) {
-        r->last = fits[i];
-        r->n_fits++;
-        r->n_valid += fits[i].validity == WHERE_VALID;
-        r->n_changes += fits[i].skew_changed;
-        if (fits[i].clock_step != 0) {
-            r->n_steps++;
-            r->clock_step = fits[i].clock_step;
-        }
-        if (fits[i].base_shift != 0) {
-            r->n_shifts++;
-            r->base_shift = fits[i].base_shift;
-            r->forward_shift = fits[i].forward_shift;
-        }
-    }
-}
-
-/* Sends @m; the test may first change the stamps with @edit. */
-static void run_send(struct run *r, struct truth_message m,
-                     void (*edit)(struct run *r, struct where_sample *s))
-{
-    struct where_sample s = truth_send(&r->truth, &m);
-
-    assert_true(r->n < r->max);
-    r->messages[r->n++] = m;
-    if (edit)
-        edit(r, &s);
-    assert_non_null(where_window_add(r->window, &s));
-    if (where_window_due(r->window, s.read))
-        run_close(r);
-}
-
-static nsec_t noise(struct run *r, double mean)
-{
-    return (nsec_t)rng_exponential(&r->truth.rng, mean);
-}
-
-/* A message with exponential delays of these means [ns], and what servers and wake-ups take. */
-static struct truth_message noisy(struct run *r, nsec_t now, double out, double back)
-{
-    return (struct truth_message){.send = now,
-                                  .out = noise(r, out),
-                                  .back = noise(r, back),
-                                  .residence = 15 * US + noise(r, 5e3),
-                                  .wakeup = 3 * US + noise(r, 2e3)};
-}
-
-static double off(nsec_t found, nsec_t truth)
-{
-    return (double)found - (double)truth;
-}
-
-/* The largest error of a PDV of messages [begin, end) [ns]. */
-static double worst_error(const struct run *r, size_t begin, size_t end)
-{
-    double worst = 0;
-
-    for (size_t i = begin; i < end; i++) {
-        worst = fmax(worst, fabs(off(r->parts[i].ns[PART_FORWARD], r->messages[i].out)));
-        worst = fmax(worst, fabs(off(r->parts[i].ns[PART_RETURN], r->messages[i].back)));
-    }
-    return worst;
-}
-
-static void assert_below(const struct run *r, double value, double limit, const char *what)
-{
-    if (!(value < limit))
-        fail_msg("seed %d: %s is %g, not below %g", (int)r->seed, what, value, limit);
+    return (nsec_t)rng_exponential(r->rng, mean);
 }
 
 static void test_ideal_stamps_are_resolved_to_the_nanosecond(void **state)
@@ -152,23 +21,21 @@ static void test_ideal_stamps_are_resolved_to_the_nanosecond(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(skews); i++) {
-        struct run r;
+        struct where_run r;
 
-        run_init(&r, i, skews[i], 5000, NULL);
+        where_run_init(&r, i, skews[i], 5000, NULL);
         for (size_t k = 0; k < 5000; k++)
-            run_send(&r,
-                     (struct truth_message){.send = START + k * MS,
+            where_run_message(&r, (struct truth_message){.send = START + k * MS,
                                             .out = k % 50 == 7 ? 3 * MS : 0,
                                             .back = k % 50 == 31 ? 2 * MS : 0,
                                             .residence = 20 * US,
-                                            .wakeup = 5 * US},
-                     NULL);
-        run_close(&r);
+                                            .wakeup = 5 * US});
+        where_run_close(&r);
         assert_int_equal(r.n_visited, 5000);
         assert_int_equal(r.last.validity, WHERE_VALID);
         assert_below(&r, fabs(r.last.skew - skews[i]), 0.01 * PPM, "error of the skew");
-        assert_below(&r, worst_error(&r, 0, 5000), 5, "error of a PDV");
-        run_deinit(&r);
+        assert_below(&r, where_run_error(&r, 0, 5000), 5, "error of a PDV");
+        where_run_deinit(&r);
     }
 }
 
@@ -181,20 +48,21 @@ static void test_an_hour_in_one_window_is_exact(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(skews); i++) {
         struct where_window_config config = {.n_conns = 1, .duration = 2 * 3600 * NSEC_PER_SEC,
                                              .horizon = 2 * 3600 * NSEC_PER_SEC};
-        struct run r;
+        struct where_run r;
 
-        run_init(&r, i, skews[i], 3600, &config);
+        where_run_init(&r, i, skews[i], 3600, &config);
         for (size_t k = 0; k < 3600; k++)
-            run_send(&r, (struct truth_message){.send = START + k * NSEC_PER_SEC,
-                                                .out = k % 3 ? noise(&r, 5e6) : 0,
-                                                .back = k % 7 ? noise(&r, 1e6) : 0,
-                                                .residence = 20 * US},
-                     NULL);
-        run_close(&r);
+            where_run_message(&r, (struct truth_message){
+                                      .send = START + k * NSEC_PER_SEC,
+                                      .out = k % 3 ? exponential(&r, 5e6) : 0,
+                                      .back = k % 7 ? exponential(&r, 1e6) : 0,
+                                      .residence = 20 * US,
+                                  });
+        where_run_close(&r);
         assert_int_equal(r.n_fits, 1);
         assert_below(&r, fabs(r.last.skew - skews[i]), 0.001 * PPM, "error of the skew");
-        assert_below(&r, worst_error(&r, 0, 3600), 1000, "error of a PDV");
-        run_deinit(&r);
+        assert_below(&r, where_run_error(&r, 0, 3600), 1000, "error of a PDV");
+        where_run_deinit(&r);
     }
 }
 
@@ -205,35 +73,35 @@ static void test_error_bar_holds_under_random_clocks_and_paths(void **state)
 
     (void)state;
     for (uint64_t seed = 1; seed <= 60; seed++) {
-        struct run r;
+        struct where_run r;
         double skew, out, back, mean_interval;
         nsec_t now = START;
         size_t n;
 
-        run_init(&r, seed, 0, 20000, NULL);
-        skew = (truth_uniform(&r.truth) - 0.5) * 400 * PPM;
-        truth_change_clock(&r.truth, START, skew, 0);
-        r.truth.shortest_out = (nsec_t)pow(10, 3.5 + 4 * truth_uniform(&r.truth));
-        r.truth.shortest_back = (nsec_t)pow(10, 3.5 + 4 * truth_uniform(&r.truth));
-        out = pow(10, 2 + 4 * truth_uniform(&r.truth));
-        back = pow(10, 2 + 4 * truth_uniform(&r.truth));
-        mean_interval = pow(10, 4.5 + 4.5 * truth_uniform(&r.truth));
-        n = 200 + (size_t)(truth_uniform(&r.truth) * 19000);
+        where_run_init(&r, seed, 0, 20000, NULL);
+        skew = (truth_uniform(&r.conns[0]) - 0.5) * 400 * PPM;
+        truth_change_clock(&r.conns[0], START, skew, 0);
+        r.conns[0].shortest_out = (nsec_t)pow(10, 3.5 + 4 * truth_uniform(&r.conns[0]));
+        r.conns[0].shortest_back = (nsec_t)pow(10, 3.5 + 4 * truth_uniform(&r.conns[0]));
+        out = pow(10, 2 + 4 * truth_uniform(&r.conns[0]));
+        back = pow(10, 2 + 4 * truth_uniform(&r.conns[0]));
+        mean_interval = pow(10, 4.5 + 4.5 * truth_uniform(&r.conns[0]));
+        n = 200 + (size_t)(truth_uniform(&r.conns[0]) * 19000);
         for (size_t i = 0; i < n; i++) {
-            run_send(&r, noisy(&r, now, out, back), NULL);
-            now += 1 + noise(&r, mean_interval);
+            where_run_message(&r, where_run_noisy(&r, now, out, back));
+            now += 1 + exponential(&r, mean_interval);
         }
-        run_close(&r);
+        where_run_close(&r);
         assert_int_equal(r.n_visited, n);
         assert_int_equal(r.n_steps, 0);
         for (size_t i = 0; i < n; i++) {
             if (!where_parts_known(&r.parts[i], PART_FORWARD))
                 continue;
             n_messages++;
-            n_outside += worst_error(&r, i, i + 1) > (double)r.parts[i].error;
+            n_outside += where_run_error(&r, i, i + 1) > (double)r.parts[i].error;
             assert_int_equal(r.parts[i].ns[PART_WAKEUP], r.messages[i].wakeup);
         }
-        run_deinit(&r);
+        where_run_deinit(&r);
     }
     assert_true(n_messages > 300000);
     if (n_outside * 10 > n_messages)
@@ -244,23 +112,23 @@ static void test_error_bar_holds_under_random_clocks_and_paths(void **state)
 static void hold_some(uint64_t seed, double skew, nsec_t interval, size_t n, size_t every, bool out)
 {
     size_t n_spikes = 0, n_right = 0;
-    struct run r;
+    struct where_run r;
 
-    run_init(&r, seed, skew, n, NULL);
+    where_run_init(&r, seed, skew, n, NULL);
     for (size_t i = 0; i < n; i++) {
-        struct truth_message m = noisy(&r, START + i * interval, 10e3, 10e3);
+        struct truth_message m = where_run_noisy(&r, START + i * interval, 10e3, 10e3);
 
         if (i % every == every / 2)
             *(out ? &m.out : &m.back) += 10 * MS;
-        run_send(&r, m, NULL);
+        where_run_message(&r, m);
     }
-    run_close(&r);
+    where_run_close(&r);
 
     for (size_t i = every / 2; i < n; i += every) {
         const nsec_t *ns = r.parts[i].ns;
 
         n_spikes++;
-        n_right += fabs(off(ns[out ? PART_FORWARD : PART_RETURN], 10 * MS)) < 1e6 &&
+        n_right += fabs((double)ns[out ? PART_FORWARD : PART_RETURN] - 10e6) < 1e6 &&
                    ns[out ? PART_RETURN : PART_FORWARD] < MS && ns[PART_RESIDENCE] < MS &&
                    where_parts_known(&r.parts[i], PART_FORWARD) &&
                    where_parts_known(&r.parts[i], PART_RETURN);
@@ -268,7 +136,7 @@ static void hold_some(uint64_t seed, double skew, nsec_t interval, size_t n, siz
     if (n_right * 100 < n_spikes * 98)
         fail_msg("seed %d: %d of %d spikes are in their place", (int)seed, (int)n_right,
                  (int)n_spikes);
-    run_deinit(&r);
+    where_run_deinit(&r);
 }
 
 static void test_held_messages_are_put_on_the_right_way(void **state)
@@ -290,44 +158,44 @@ static void test_one_congested_way_does_not_bend_the_clock(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
         bool out = seed % 2;
-        struct run r;
+        struct where_run r;
 
-        run_init(&r, seed, 50 * PPM, 6000, NULL);
+        where_run_init(&r, seed, 50 * PPM, 6000, NULL);
         for (size_t i = 0; i < 6000; i++) {
-            struct truth_message m = noisy(&r, START + i * 10 * MS, 5e3, 5e3);
+            struct truth_message m = where_run_noisy(&r, START + i * 10 * MS, 5e3, 5e3);
 
             /* free at first, then a queue that fills up and stays */
             *(out ? &m.out : &m.back) += i < 50 ? 0 : (nsec_t)(5e6 * (1 - exp(-(double)i / 900)));
-            run_send(&r, m, NULL);
+            where_run_message(&r, m);
         }
-        run_close(&r);
+        where_run_close(&r);
         assert_below(&r, fabs(r.last.skew - 50 * PPM), 1 * PPM, "error of the skew");
-        assert_below(&r, worst_error(&r, 2000, 6000), 200e3, "error of a PDV");
+        assert_below(&r, where_run_error(&r, 2000, 6000), 200e3, "error of a PDV");
         assert_int_equal(r.n_steps, 0);
-        run_deinit(&r);
+        where_run_deinit(&r);
     }
 }
 
 /* A congestion that outlasts a window at a high rate: the shortest ways are known from before. */
 static void test_congestion_longer_than_a_window_stays_visible(void **state)
 {
-    struct run r;
+    struct where_run r;
 
     (void)state;
-    run_init(&r, 1, 20 * PPM, 200000, NULL);
+    where_run_init(&r, 1, 20 * PPM, 200000, NULL);
     for (size_t i = 0; i < 200000; i++) {
-        struct truth_message m = noisy(&r, START + i * 20 * US, 5e3, 5e3);
+        struct truth_message m = where_run_noisy(&r, START + i * 20 * US, 5e3, 5e3);
 
         if (i >= 60000 && i < 160000)
             m.out += 4 * MS;
-        run_send(&r, m, NULL);
+        where_run_message(&r, m);
     }
-    run_close(&r);
+    where_run_close(&r);
     assert_true(r.n_fits > 10);
-    assert_below(&r, worst_error(&r, 0, 200000), 10e3, "error of a PDV");
+    assert_below(&r, where_run_error(&r, 0, 200000), 10e3, "error of a PDV");
     assert_int_equal(r.n_shifts, 0);
     assert_int_equal(r.n_steps, 0);
-    run_deinit(&r);
+    where_run_deinit(&r);
 }
 
 /* The monotonic clock of a virtual machine that was moved or stopped, either side's. */
@@ -337,21 +205,21 @@ static void test_clock_step_is_told_and_cut_out(void **state)
     for (uint64_t seed = 1; seed <= 24; seed++) {
         int64_t step = (seed % 2 ? 1 : -1) * (int64_t)(200 * US << seed % 12);
         size_t at = 1000 + seed * 310;
-        struct run r;
+        struct where_run r;
 
-        run_init(&r, seed, 30 * PPM, 10000, NULL);
+        where_run_init(&r, seed, 30 * PPM, 10000, NULL);
         for (size_t i = 0; i < 10000; i++) {
             if (i == at)
-                truth_change_clock(&r.truth, START + i * 5 * MS - 1 * MS, 30 * PPM, step);
-            run_send(&r, noisy(&r, START + i * 5 * MS, 10e3, 10e3), NULL);
+                truth_change_clock(&r.conns[0], START + i * 5 * MS - 1 * MS, 30 * PPM, step);
+            where_run_message(&r, where_run_noisy(&r, START + i * 5 * MS, 10e3, 10e3));
         }
-        run_close(&r);
+        where_run_close(&r);
         assert_int_equal(r.n_visited, 10000);
         assert_int_equal(r.n_steps, 1);
         assert_below(&r, fabs((double)(r.clock_step - step)), 20e3, "error of the step");
-        assert_below(&r, worst_error(&r, 0, 10000), 20e3, "error of a PDV");
+        assert_below(&r, where_run_error(&r, 0, 10000), 20e3, "error of a PDV");
         assert_int_equal(r.last.validity, WHERE_VALID);
-        run_deinit(&r);
+        where_run_deinit(&r);
     }
 }
 
@@ -360,22 +228,22 @@ static void test_skew_that_changes_is_fitted_piecewise(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 12; seed++) {
-        struct run r;
+        struct where_run r;
 
-        run_init(&r, seed, 40 * PPM, 12000, NULL);
+        where_run_init(&r, seed, 40 * PPM, 12000, NULL);
         for (size_t i = 0; i < 12000; i++) {
             if (i == 3000 + 100 * seed)
-                truth_change_clock(&r.truth, START + i * 10 * MS, -60 * PPM, 0);
+                truth_change_clock(&r.conns[0], START + i * 10 * MS, -60 * PPM, 0);
             if (i == 9000)
-                truth_change_clock(&r.truth, START + i * 10 * MS, 100 * PPM, 0);
-            run_send(&r, noisy(&r, START + i * 10 * MS, 5e3, 5e3), NULL);
+                truth_change_clock(&r.conns[0], START + i * 10 * MS, 100 * PPM, 0);
+            where_run_message(&r, where_run_noisy(&r, START + i * 10 * MS, 5e3, 5e3));
         }
-        run_close(&r);
+        where_run_close(&r);
         assert_true(r.n_changes >= 2);
         assert_int_equal(r.n_steps, 0);
         assert_below(&r, fabs(r.last.skew - 100 * PPM), 1 * PPM, "error of the last skew");
-        assert_below(&r, worst_error(&r, 0, 12000), 100e3, "error of a PDV");
-        run_deinit(&r);
+        assert_below(&r, where_run_error(&r, 0, 12000), 100e3, "error of a PDV");
+        where_run_deinit(&r);
     }
 }
 
@@ -386,24 +254,24 @@ static void test_base_shift_is_told_with_its_direction(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 8; seed++) {
         bool out = seed & 1, up = seed & 2;
-        struct run r;
+        struct where_run r;
 
-        run_init(&r, seed, -25 * PPM, 30000, NULL);
-        *(out ? &r.truth.shortest_out : &r.truth.shortest_back) += 3 * MS;
+        where_run_init(&r, seed, -25 * PPM, 30000, NULL);
+        *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) += 3 * MS;
         for (size_t i = 0; i < 30000; i++) {
             if (i == 12000 && up)
-                *(out ? &r.truth.shortest_out : &r.truth.shortest_back) += 2 * MS;
+                *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) += 2 * MS;
             if (i == 12000 && !up)
-                *(out ? &r.truth.shortest_out : &r.truth.shortest_back) -= 2 * MS;
-            run_send(&r, noisy(&r, START + i * 10 * MS, 10e3, 10e3), NULL);
+                *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) -= 2 * MS;
+            where_run_message(&r, where_run_noisy(&r, START + i * 10 * MS, 10e3, 10e3));
         }
-        run_close(&r);
+        where_run_close(&r);
         assert_int_equal(r.n_shifts, 1);
         assert_int_equal(r.n_steps, 0);
         assert_below(&r, fabs((double)r.base_shift - (up ? 2e6 : -2e6)), 20e3, "error of the shift");
         assert_below(&r, fabs((double)r.forward_shift - (out ? (double)r.base_shift : 0)), 20e3,
                      "error of its way out");
-        run_deinit(&r);
+        where_run_deinit(&r);
     }
 }
 
