@@ -4,18 +4,24 @@
 import os
 import subprocess
 
-import support
+import machine
 
 BUILD = os.environ.get('TCPTIMER_BUILD', '')
 CONFIG = '/etc/tcptimer/tcptimerd.conf'
 
 
-def tree(machine):
+def suites_of_tree():
+    """Where programs of this host run: on its own release, and on later ones."""
+    own = machine.host_suite()
+    return machine.SUITES[machine.SUITES.index(own):] if own else ()
+
+
+def tree(host):
     """The build tree's own installation, as make install does it."""
     installed = subprocess.run(['cmake', '--install', BUILD], stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               env=dict(os.environ, DESTDIR=machine.path('/').rstrip('/')))
+                               env=dict(os.environ, DESTDIR=host.path('/').rstrip('/')))
     if installed.returncode != 0:
         raise AssertionError('no installation:\n' + installed.stdout.decode())
-    machine.run('journalctl', '--update-catalog')
-    machine.run('systemctl', 'daemon-reload')
+    host.run('journalctl', '--update-catalog')
+    host.run('systemctl', 'daemon-reload')

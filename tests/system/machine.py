@@ -246,7 +246,11 @@ class Machine:
         """The count-th journal entry from start on that has all these fields; values are regular
         expressions for the whole value."""
         pattern = ''.join(r'(?=.*"%s":"(?:%s)")' % field for field in fields.items())
-        line = self._journal.stdout_tape.wait(pattern, start=start, count=count, timeout=timeout)
+        try:
+            line = self._journal.stdout_tape.wait(pattern, start=start, count=count,
+                                                  timeout=timeout)
+        except AssertionError:      # which has the whole journal in it
+            raise AssertionError('no journal entry number %d with %s' % (count, fields)) from None
         return json.loads(line.string)
 
     def entries(self, start=0):
