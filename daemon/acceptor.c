@@ -177,6 +177,8 @@ static void gate_ready(struct source *source, uint32_t events)
     unsigned n = g->acceptor->alone ? BATCH_ALONE : 1;
 
     (void)events;
+    if (!g->queued)                 /* closed earlier in this batch: leave the client to the next */
+        return;
     while (n > 0 && accept_one(g) == 0)
         n--;
 
