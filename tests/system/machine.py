@@ -167,9 +167,9 @@ class Machine:
 
     def _inside(self, *command):
         return ['nsenter', '--target=%d' % self.pid, '--mount', '--uts', '--ipc', '--net', '--pid',
-                '--cgroup', '--', 'env', '-i', 'LC_ALL=C.UTF-8', 'HOME=/root', 'PAGER=cat',
-                'TERM=dumb', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-                *command]
+                '--cgroup', '--root', '--wd', '--', 'env', '-i', 'LC_ALL=C.UTF-8', 'HOME=/root',
+                'PAGER=cat', 'TERM=dumb',
+                'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', *command]
 
     def start(self, *command, **how):
         return Inside(self, self._inside(*command), **how)
