@@ -17,6 +17,9 @@
 /* How long accepting rests when not even a refusal is possible. */
 #define PAUSE (200 * NSEC_PER_MSEC)
 
+/* Who waited in the queue of an inherited listener when it was adopted has been accepted by then. */
+#define FRESH (2 * NSEC_PER_SEC)
+
 static int queue(struct gate *g)
 {
     int r;
@@ -146,6 +149,8 @@ static int accept_one(struct gate *g)
 
     switch (-r) {
     case 0:
+        if (a->conns->now < a->fresh_until && g->listener->inherited)
+            listener_set_options(fd);
         key = addr_key_from(&addr);
         admit(a, fd, &key);
         if (a->said_paused)
@@ -192,7 +197,8 @@ static void gate_ready(struct source *source, uint32_t events)
 int acceptor_init(struct acceptor *a, struct conn_shared *conns, const struct listener *listeners,
                   size_t n, bool alone)
 {
-    *a = (struct acceptor){.conns = conns, .alone = alone, .n_gates = n, .spare_fd = -1};
+    *a = (struct acceptor){.conns = conns, .alone = alone, .n_gates = n, .spare_fd = -1,
+                           .fresh_until = conns->now + FRESH};
     a->gates = calloc(n, sizeof(*a->gates));
     if (!a->gates)
         return -ENOMEM;

@@ -27,6 +27,8 @@ struct acceptor {
     struct gate *gates;
     size_t n_gates;
     bool alone;                     /* no other worker shares the listeners */
+    nsec_t fresh_until;             /* until then, clients may be older than the listeners' options
+                                     * [ns, monotonic] */
     int spare_fd;                   /* given up to take and refuse a client when none are left */
     nsec_t paused_until;            /* nothing is accepted before that [ns, monotonic]; 0 = not paused */
     bool closed;                    /* nothing is accepted until that is taken back */

@@ -20,7 +20,7 @@
  * All of this is inherited by what is accepted, so that a client costs no call of its own. Stamping
  * in particular has to be on before a client's first bytes arrive.
  */
-static void set_options(int fd)
+void listener_set_options(int fd)
 {
     int on = 1;
     int stamping = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
@@ -103,7 +103,7 @@ int listener_bind(struct listener *ret_listener, const char *text, const char **
     *ret_listener = (struct listener){.fd = fd};
     if (a.sa.sa_family == AF_UNIX && a.un.sun_path[0] != '\0')
         ret_listener->path = strdup(a.un.sun_path);     /* NULL: the file stays, and is stale then */
-    set_options(fd);
+    listener_set_options(fd);
     describe(ret_listener);
     return 0;
 }
@@ -133,7 +133,7 @@ int listener_adopt(struct listener *ret_listener, int fd, const char *name,
     *ret_listener = (struct listener){.fd = fd, .inherited = true, .name = strdup(name)};
     if (!ret_listener->name)
         return -ENOMEM;
-    set_options(fd);
+    listener_set_options(fd);
     describe(ret_listener);
     return 0;
 }

@@ -42,3 +42,6 @@ int listener_adopt(struct listener *ret_listener, int fd, const char *name,
                    const char **ret_reason);
 
 void listener_deinit(struct listener *l);
+
+/* Sets what a listener has and hands down: on a connection that was made before the listener had it. */
+void listener_set_options(int fd);
