@@ -250,7 +250,7 @@ static void put_options(struct json_writer *w, const struct options *o)
     if (o->arrivals == ARRIVALS_CLOSED)
         json_null(w, "interval_ns");
     else
-        json_double(w, "interval_ns", o->interval);
+        json_u64(w, "interval_ns", (uint64_t)(o->interval + 0.5));
     json_u64(w, "connections", o->connections);
     json_u64(w, "threads", o->threads);
     json_u64(w, "timeout_ns", o->timeout);
