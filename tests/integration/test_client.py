@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: MIT
+"""The client against good servers: ours, and one that behaves as the original did."""
+
+import signal
+import socket
+import threading
+import time
+
+import original
+import schema
+import support
+from peers import Server, TextPeer, new_uuid, reply_to
+
+STATISTICS = (r'(?m)^--- .* tcptimer statistics ---\n'
+              r'(\d+) sent, (\d+) received, ([0-9.]+)% lost, time \S+.*\n')
+RTT_LINE = r'(?m)^rtt min/avg/max/mdev = [0-9.]+/[0-9.]+/[0-9.]+/[0-9.]+ (ns|us|ms|s)$'
+
+
+class ClientCase(support.Case):
+    def target(self, server):
+        return '127.0.0.1:%d' % server.port
+
+    def check_summary(self, client, sent, received=None):
+        self.assertRegex(client.stdout, STATISTICS)
+        match = support.re.search(STATISTICS, client.stdout)
+        self.assertEqual((int(match.group(1)), int(match.group(2))),
+                         (sent, sent if received is None else received))
+
+
+class TestRoles(ClientCase):
+    def test_against_our_daemon(self):
+        server = self.daemon()
+        client = self.run_client('-c', 200, self.target(server))
+        self.assertEqual(client.status, 0, client.stderr)
+        self.check_summary(client, 200)
+        self.assertRegex(client.stdout, RTT_LINE)
+        self.assertEqual(client.stderr, '')
+        server.await_statistics(messages=200)
+
+    def test_in_text_against_our_daemon(self):
+        server = self.daemon()
+        client = self.run_client('--protocol=text', '-J', '-c', 200, self.target(server))
+        self.assertEqual(client.status, 0, client.stderr)
+        document = schema.document(self, client)
+        self.assertEqual((document['protocol'], document['received']), ('text', 200))
+
+    def test_against_the_original_server(self):
+        for protocol in ('auto', 'text'):
+            with self.subTest(protocol=protocol):
+                server = original.start_server(self)
+                client = self.run_client('-J', '--protocol', protocol, '-c', 50,
+                                         self.target(server))
+                self.assertEqual(client.status, 0, client.stderr)
+                document = schema.document(self, client)
+                self.assertEqual((document['sent'], document['received'], document['lost']),
+                                 (50, 50, 0))
+                self.assertEqual(document['protocol'], 'text')
+                self.assertEqual(server.accepted, 1, 'it goes on on the same connection')
+
+    def test_many_connections_against_the_original_server(self):
+        server = original.start_server(self)
+        client = self.run_client('-P', 5, '-c', 100, '-J', self.target(server))
+        self.assertEqual(client.status, 0, client.stderr)
+        self.assertEqual(schema.document(self, client)['received'], 100)
+        self.assertEqual(server.accepted, 5)
+
+    def test_original_options(self):
+        server = self.daemon()
+        for spelling in ('--num-msgs', '--num_msgs'):
+            with self.subTest(spelling=spelling):
+                client = self.run_client(spelling, 100, '--host', '127.0.0.1',
+                                         '--port', server.port, '--timeout', 5)
+                self.assertEqual(client.status, 0, client.stderr)
+                self.check_summary(client, 100)
+
+    def test_ways_to_name_a_host(self):
+        path = self.path('named.sock')
+        server = self.daemon(listen=('127.0.0.1:0', '[::1]:0', 'unix:' + path))
+        four, six = server.addresses[0][1], server.addresses[1][1]
+        for words in (['127.0.0.1:%d' % four], ['-p', four, '127.0.0.1'], ['[::1]:%d' % six],
+                      ['-p', six, '::1'], ['localhost:%d' % four], ['-4', 'localhost:%d' % four],
+                      ['-6', '-p', six, '::1'], ['unix:' + path],
+                      ['-I', '127.0.0.1', '127.0.0.1:%d' % four], ['-I', 'lo', '-p', four]):
+            with self.subTest(words=words):
+                client = self.run_client('-c', 3, *words)
+                self.assertEqual(client.status, 0, client.stderr)
+                self.check_summary(client, 3)
+
+    def test_addresses_of_a_name_are_tried_in_order(self):
+        """localhost has ::1 first; the server is on 127.0.0.1 alone."""
+        server = self.daemon()
+        try:
+            families = {info[0] for info in socket.getaddrinfo('localhost', 1)}
+        except OSError:
+            families = set()
+        if socket.AF_INET6 not in families:
+            self.skipTest('localhost has no IPv6 address here')
+        client = self.run_client('-c', 1, 'localhost:%d' % server.port)
+        self.assertEqual(client.status, 0, client.stderr)
+
+    def test_nagle_is_off_unless_asked_for(self):
+        server = self.daemon()
+        for option in ([], ['--nagle']):
+            client = self.run_client('-c', 5, *option, self.target(server))
+            self.assertEqual(client.status, 0, client.stderr)
+
+
+class TestLoad(ClientCase):
+    def measured(self, *arguments, server=None, status=0):
+        server = server or self.daemon()
+        client = self.run_client('-J', *arguments, self.target(server))
+        self.assertEqual(client.status, status, client.stderr)
+        return schema.document(self, client)
+
+    def test_fixed_interval_keeps_the_schedule(self):
+        document = self.measured('-i', '20ms', '-c', 26)
+        self.assertEqual(document['received'], 26)
+        self.assertGreaterEqual(document['duration_ns'], 25 * 20000000)
+
+    def test_rate(self):
+        document = self.measured('-r', 200, '-c', 101)
+        self.assertEqual(document['received'], 101)
+        self.assertGreaterEqual(document['duration_ns'], 500000000)
+
+    def test_poisson_arrivals(self):
+        document = self.measured('-r', 1000, '--arrivals', 'poisson', '-c', 500)
+        self.assertEqual(document['received'], 500)
+        self.assertGreater(document['duration_ns'], 300000000)
+
+    def test_duration_ends_the_run(self):
+        document = self.measured('-i', '50ms', '-w', '500ms')
+        self.assertIn(document['sent'], (10, 11))
+
+    def test_whichever_comes_first(self):
+        self.assertEqual(self.measured('-i', '1ms', '-w', '60s', '-c', 20)['sent'], 20)
+
+    def test_count_is_shared_out_among_connections(self):
+        server = self.daemon()
+        document = self.measured('-P', 7, '-c', 100, server=server)
+        self.assertEqual((document['sent'], document['received']), (100, 100))
+        server.await_statistics(messages=100)
+
+    def test_one_a_second_without_count_or_rate(self):
+        document = self.measured('-w', '1500ms')
+        self.assertEqual(document['sent'], 2)
+
+    def test_closed_loop_without_end(self):
+        document = self.measured('-i', 0, '-w', '300ms')
+        self.assertGreater(document['sent'], 50)
+        self.assertEqual(document['sent'], document['received'])
+
+    def test_in_flight_one_never_has_two_outstanding(self):
+        """The default towards a text peer, and when asked for: a peer that may take one recv for
+        one message sees one message in each, however late it answers."""
+        for options in ([], ['--in-flight=1']):
+            with self.subTest(options=options):
+                sizes = []
+
+                def serve(connection, _number):
+                    while True:
+                        message = connection.recv(1024)
+                        if not message:
+                            return
+                        time.sleep(0.02)        # four more are due meanwhile
+                        sizes.append(len(message))
+                        connection.sendall(reply_to(message))
+
+                document = self.measured('--protocol=text', '-r', 200, '-c', 40, *options,
+                                         server=Server(self, serve))
+                self.assertEqual(document['received'], 40)
+                self.assertEqual(sizes, [36] * 40)
+                response, service = document['response_rtt_ns'], document['service_rtt_ns']
+                self.assertGreater(response['max'], service['max'] + 200000000)
+
+    def test_in_flight_many_when_asked(self):
+        server = self.daemon()
+        server.signal(signal.SIGSTOP)
+        resume = threading.Timer(0.5, server.signal, [signal.SIGCONT])
+        resume.start()
+        self.addCleanup(resume.join)
+        document = self.measured('--protocol=text', '--in-flight=64', '-r', 100, '-c', 60,
+                                 server=server)
+        self.assertEqual(document['received'], 60)
+        self.assertLess(abs(document['response_rtt_ns']['max'] - document['service_rtt_ns']['max']),
+                        100000000, 'no message had to wait for another')
+
+    def test_stall_of_the_server_is_in_response_not_in_service(self):
+        """With one message in flight a stall of T hits one service RTT only. On a fixed schedule
+        the message due t after its start waits T - t: of N due in the run, those within the slowest
+        share 1 - p waited at least T - (1 - p) x N x interval."""
+        server = self.daemon()
+        interval, count, stall = 0.005, 400, 0.5
+        client = self.client('--protocol=text', '-J', '--in-flight=1', '-c', count,
+                             '-i', '%gms' % (interval * 1e3),
+                             '--percentiles=50,80,90,95,99', self.target(server))
+        support.poll_until(lambda: server.statistics()['messages'] > 40, 'the run is under way')
+        server.signal(signal.SIGSTOP)
+        stopped = time.monotonic()
+        time.sleep(stall)
+        before_resume = time.monotonic()
+        server.signal(signal.SIGCONT)
+        self.assertEqual(client.wait(), 0, client.stderr)
+        document = schema.document(self, client)
+        response, service = document['response_rtt_ns'], document['service_rtt_ns']
+        stall = before_resume - stopped
+        for percent in (90, 95, 99):
+            floor = stall - (1 - percent / 100) * count * interval
+            measured = response['percentiles'][str(percent)] / 1e9
+            self.assertGreater(measured, floor - 2 * interval, percent)
+            self.assertLess(measured, floor + 0.1, percent)
+        self.assertGreater(service['max'] / 1e9, stall - 2 * interval)
+        self.assertLess(service['percentiles']['99'] / 1e9, 0.1)
+
+
+class TestEnds(ClientCase):
+    """However a run ends, what was measured is told."""
+
+    def test_interrupt_prints_the_summary(self):
+        server = self.daemon()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal=number):
+                client = self.client('-v', '-i', '10ms', self.target(server))
+                client.stdout_tape.wait(r'seq=', count=5)
+                client.signal(number)
+                self.assertEqual(client.wait(), 0, client.stderr)
+                self.assertRegex(client.stdout, STATISTICS)
+                self.assertRegex(client.stdout, RTT_LINE)
+
+    def test_interrupt_leaves_valid_documents(self):
+        server = self.daemon()
+        for option, check in (('-J', schema.document), ('--json-stream', schema.events)):
+            with self.subTest(option=option):
+                before = server.statistics()['messages']
+                client = self.client(option, '-i', '1ms', self.target(server))
+                support.poll_until(lambda: server.statistics()['messages'] > before + 5, 'it runs')
+                client.signal(signal.SIGINT)
+                self.assertEqual(client.wait(), 0, client.stderr)
+                check(self, client)
+
+    def test_second_interrupt_forces_the_end(self):
+        """The first one waits for a reply that never comes."""
+        arrived = threading.Event()
+
+        def serve(connection, _number):
+            connection.recv(1024)
+            arrived.set()
+            connection.recv(1024)
+
+        server = Server(self, serve)
+        client = self.client('--protocol=text', '-W', '60s', '-i', '10ms', self.target(server))
+        self.assertTrue(arrived.wait(support.DEADLINE))
+        client.signal(signal.SIGINT)
+        time.sleep(0.2)
+        self.assertTrue(client.running(), 'it waits for what is outstanding')
+        client.signal(signal.SIGINT)
+        self.assertEqual(client.wait(), 3)
+        self.assertRegex(client.stdout, STATISTICS)
+
+    def test_reply_after_the_interrupt_still_counts(self):
+        arrived, answer = threading.Event(), threading.Event()
+
+        def serve(connection, _number):
+            message = connection.recv(1024)
+            arrived.set()
+            answer.wait(support.DEADLINE)
+            connection.sendall(reply_to(message))
+            connection.recv(1024)
+
+        server = Server(self, serve)
+        client = self.client('-J', '--protocol=text', '-W', '60s', '-i', '10s', self.target(server))
+        self.assertTrue(arrived.wait(support.DEADLINE))
+        client.signal(signal.SIGINT)
+        time.sleep(0.1)
+        answer.set()
+        self.assertEqual(client.wait(), 0, client.stderr)
+        self.assertEqual(schema.document(self, client)['received'], 1)
+
+    def test_quit_prints_an_interim_summary_and_goes_on(self):
+        server = self.daemon()
+        client = self.client('-v', '-i', '10ms', self.target(server))
+        client.stdout_tape.wait(r'seq=', count=5)
+        mark = client.stdout_tape.mark()
+        said = client.stderr_tape.mark()
+        client.signal(signal.SIGQUIT)
+        support.poll_until(lambda: client.stdout_tape.matches(r'\d+.*received', mark)
+                           or client.stderr_tape.matches(r'\d+.*received', said), 'interim summary')
+        self.assertTrue(client.running())
+        client.signal(signal.SIGINT)
+        self.assertEqual(client.wait(), 0)
+        self.assertRegex(client.stdout, STATISTICS)
+
+    def test_reader_that_leaves_ends_the_run(self):
+        """head -1 has seen enough: no signal death, no endless run."""
+        server = self.daemon()
+        for options in (['--json-stream', '-i', '1ms'], ['-v', '-i', '1ms']):
+            with self.subTest(options=options):
+                read_end, write_end = support.os.pipe()
+                client = self.client(*options, self.target(server), stdout=write_end)
+                support.os.close(write_end)
+                support.os.read(read_end, 1)
+                support.os.close(read_end)
+                self.assertGreaterEqual(client.wait(), 0, 'killed by a signal')
+                TextPeer(self, server.address).exchange(new_uuid())
+
+    def test_log_file(self):
+        server = self.daemon()
+        path = self.path('client.log')
+        client = self.run_client('-c', 5, '--log-file=' + path, self.target(server))
+        self.assertEqual(client.status, 0, client.stderr)
+        with open(path, encoding='utf-8') as file:
+            lines = file.read().splitlines()
+        self.assertTrue(lines)
+        for line in lines:
+            self.assertRegex(line, r'\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d ')
+
+    def test_log_file_without_a_path_is_in_the_state_directory(self):
+        server = self.daemon()
+        client = self.run_client('-c', 5, '--log-file', self.target(server),
+                                 env={'XDG_STATE_HOME': self.path('state')})
+        self.assertEqual(client.status, 0, client.stderr)
+        self.assertTrue(support.os.path.exists(self.path('state/tcptimer/tcptimer.log')))
+
+
+if __name__ == '__main__':
+    support.main()
