@@ -22,10 +22,12 @@ struct source {
 
 struct loop {
     int epoll_fd;
+    struct source timer;            /* a timerfd */
+    nsec_t wakes_at;                /* when it fires [ns, monotonic]; NSEC_NEVER = it is not armed */
     struct epoll_event batch[LOOP_BATCH];
 };
 
-#define LOOP_INIT ((struct loop){.epoll_fd = -1})
+#define LOOP_INIT ((struct loop){.epoll_fd = -1, .timer.fd = -1})
 
 /* Return: 0 or negative errno. */
 int loop_init(struct loop *l);
@@ -46,13 +48,17 @@ void loop_remove(struct loop *l, struct source *s);
 /**
  * loop_wait() - wait for events
  * @l:          loop
- * @timeout:    at most this long [ns]; 0 = only look, NSEC_NEVER = without end
+ * @now:        present time [ns, monotonic]
+ * @deadline:   wait no longer than until then [ns, monotonic]; not after @now = only look,
+ *              NSEC_NEVER = without end
  *
- * Return: how many events stand in @l->batch, 0 at a timeout, or negative errno. Where all signals
- * are blocked, -EINTR says that the thread was stopped meanwhile and goes on: signal(7),
+ * May wake earlier, at @l->wakes_at: a timer that was armed for an earlier deadline is left alone.
+ *
+ * Return: how many events stand in @l->batch, 0 if there are none, or negative errno. Where all
+ * signals are blocked, -EINTR says that the thread was stopped meanwhile and goes on: signal(7),
  * "Interruption of system calls and library functions by stop signals".
  */
-int loop_wait(struct loop *l, nsec_t timeout);
+int loop_wait(struct loop *l, nsec_t now, nsec_t deadline);
 
 /* Calls the handlers of the @n events that loop_wait() has brought. */
 void loop_dispatch(struct loop *l, int n);

@@ -113,18 +113,6 @@ static bool may_spin(struct worker *w)
            w->conns.now - w->last_event < w->orders.busy_poll;
 }
 
-static nsec_t wait_time(struct worker *w)
-{
-    nsec_t next;
-
-    if (may_spin(w))
-        return 0;
-    next = next_deadline(w);
-    if (next == NSEC_NEVER)
-        return NSEC_NEVER;
-    return next > w->conns.now ? next - w->conns.now : 0;
-}
-
 /* One thread says it for all. */
 static void note_clock_step(struct worker *w)
 {
@@ -139,25 +127,24 @@ static void note_clock_step(struct worker *w)
                  "the real-time clock was stepped by %+.6f s", (double)step / 1e9);
 }
 
-/* @stopped: the process was, while it waited. */
-static void take_times(struct worker *w, int n_events, nsec_t timeout, bool stopped)
+/* @due: when the wait should have ended at the latest; @stopped: the process was, meanwhile. */
+static void take_times(struct worker *w, int n_events, nsec_t due, bool stopped)
 {
     struct conn_shared *conns = &w->conns;
     nsec_t before = conns->now;
-    nsec_t passed;
+    nsec_t now = stamp_bridge_look(&conns->bridge, conns->clock);
 
-    conns->now = stamp_bridge_look(&conns->bridge, conns->clock);
-    passed = conns->now - before;
+    conns->now = now;
 
     /* What was ready at the last look was in its batch, unless that was full. */
     if (!w->batch_was_full)
         conns->looked_at = before;
     w->batch_was_full = n_events == LOOP_BATCH;
     /* What came while a stopped process still ran would have woken it. */
-    conns->away = stopped || (timeout != NSEC_NEVER && passed > timeout + AWAY_MIN &&
-                              passed - timeout > passed / 4 * 3);
+    conns->away = stopped || (now > due && now - due > AWAY_MIN &&
+                              now - due > (now - before) / 4 * 3);
     if (n_events > 0)
-        w->last_event = conns->now;
+        w->last_event = now;
     note_clock_step(w);
 }
 
@@ -167,19 +154,21 @@ static void *run(void *arg)
     bool done = false;
 
     while (!done) {
-        nsec_t timeout = wait_time(w);
-        int n = loop_wait(&w->loop, timeout);
+        nsec_t now = w->conns.now;
+        nsec_t deadline = may_spin(w) ? now : next_deadline(w);
+        int n = loop_wait(&w->loop, now, deadline);
         bool stopped = n == -EINTR;
 
         if (stopped)
-            n = loop_wait(&w->loop, 0);
-        take_times(w, n, timeout, stopped);
+            n = loop_wait(&w->loop, now, now);
+        take_times(w, n, MIN(deadline, w->loop.wakes_at), stopped);
         if (n > 0)
             loop_dispatch(&w->loop, n);
         conn_expire(&w->conns);
         acceptor_tick(&w->acceptor);
         done = w->conns.stopping && drain(w);
-        atomic_fetch_add_explicit(&w->n_turns, 1, memory_order_relaxed);
+        /* Not an atomic increment, which would lock the bus: there is one writer. */
+        atomic_store_explicit(&w->n_turns, worker_turns(w) + 1, memory_order_relaxed);
     }
 
     atomic_store(&w->ended, true);
