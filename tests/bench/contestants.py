@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import time
 
 import machine
 
@@ -24,6 +25,7 @@ TCPTIMERD = os.path.join(BUILD, 'daemon/tcptimerd')
 TCPTIMER = os.path.join(BUILD, 'client/tcptimer')
 
 TIMEOUT = 40.0
+SETTLE = 0.03                   # listening is not the last thing that a server does at its start
 
 
 # ---- servers ----
@@ -187,6 +189,7 @@ def measure(server, client, placement, env=None, during=None):
     port = machine.free_port()
     with machine.Child(server(port), placement.server, env) as process:
         process.await_listening(port)
+        time.sleep(SETTLE)
         before = process.cpu_ns()
         if during:
             with during(process.pid):
