@@ -310,7 +310,7 @@ static enum target_event_kind broken(const struct target_rx *rx, struct target_e
     char excerpt[EXCERPT_LEN + 1];
 
     make_printable(excerpt, sizeof(excerpt), rx->at, rx_len(rx));
-    say(ret, "expected %s, got '%s'", expected, excerpt);
+    say(ret, "%s, got '%s'", expected, excerpt);
     return end_event(ret, TARGET_BROKEN);
 }
 
@@ -417,7 +417,7 @@ static enum target_event_kind next_text(struct target *t, struct target_rx *rx,
     if (len == TEXT_NEED_MORE)
         return need_more(t, rx, ret);
     if (len < 0)
-        return broken(rx, ret, "a reply 'UUID: ... received after N.NNNNNN seconds'");
+        return broken(rx, ret, "expected a reply 'UUID: ... received after N.NNNNNN seconds'");
 
     index = find_text(t, reply.uuid);
     if (index < 0) {
@@ -546,7 +546,7 @@ static enum target_event_kind next_greeting(struct target *t, struct target_rx *
         if (len == PROTO_NEED_MORE)
             return need_more(t, rx, ret);
         if (len < 0 || !is_auto)
-            return broken(rx, ret, "a tcptimerd that speaks the native protocol");
+            return broken(rx, ret, "expected a tcptimerd that speaks the native protocol");
         rx->at += len;
         become_text(t);
         return end_event(ret, TARGET_GREETED);

@@ -18,17 +18,17 @@ const char *proto_fault_text(unsigned fault)
 {
     static const char *const texts[] = {
         [PROTO_FAULT_NONE] = "nothing is wrong",
-        [PROTO_FAULT_LINE] = "a tcptimer hello or welcome was expected",
-        [PROTO_FAULT_LINE_LENGTH] = "a ';' was expected within the longest line",
-        [PROTO_FAULT_WORD] = "a version and well-formed numbers were expected in the first line",
-        [PROTO_FAULT_VERSION] = "a protocol version from " TEXT_OF(PROTO_VERSION_MIN)
-                                " to " TEXT_OF(PROTO_VERSION_MAX) " was expected",
-        [PROTO_FAULT_TYPE] = "a known frame type was expected",
-        [PROTO_FAULT_DIRECTION] = "a frame type that this side may send was expected",
-        [PROTO_FAULT_FLAG] = "only known frame flags were expected",
-        [PROTO_FAULT_SHORT] = "a frame with all fixed fields of its type was expected",
-        [PROTO_FAULT_LONG] = "a frame within the length limit was expected",
-        [PROTO_FAULT_REPLY_PADDING] = "a wanted reply padding within the limit was expected",
+        [PROTO_FAULT_LINE] = "expected a tcptimer hello or welcome",
+        [PROTO_FAULT_LINE_LENGTH] = "expected a ';' within the longest line",
+        [PROTO_FAULT_WORD] = "expected a version and well-formed numbers in the first line",
+        [PROTO_FAULT_VERSION] = "expected a protocol version from " TEXT_OF(PROTO_VERSION_MIN)
+                                " to " TEXT_OF(PROTO_VERSION_MAX),
+        [PROTO_FAULT_TYPE] = "expected a known frame type",
+        [PROTO_FAULT_DIRECTION] = "expected a frame type that this side may send",
+        [PROTO_FAULT_FLAG] = "expected only known frame flags",
+        [PROTO_FAULT_SHORT] = "expected a frame with all fixed fields of its type",
+        [PROTO_FAULT_LONG] = "expected a frame within the length limit",
+        [PROTO_FAULT_REPLY_PADDING] = "expected a wanted reply padding within the limit",
     };
 
     return fault < ARRAY_SIZE(texts) ? texts[fault] : "unknown fault";

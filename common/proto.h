@@ -100,7 +100,7 @@ enum proto_fault {
     PROTO_FAULT_REPLY_PADDING = 10,     /* a request wants more reply padding than the limit */
 };
 
-/* What was expected, in words, for an error line, an error frame or a log; never NULL. */
+/* "expected" and what, in words, for an error line, an error frame or a log; never NULL. */
 const char *proto_fault_text(unsigned fault);
 
 /* The reason in words, "going away" for one that is not known; never NULL. */

@@ -328,7 +328,7 @@ static void note_bad_message(struct conn *c)
         log_text(shared->log, BAD_MESSAGE,
                  &((struct log_data){.client = &key,
                                      LOG_VALUES({LOG_FIELD_SUPPRESSED, suppressed})}),
-                 "expected %s", shared->tx.fault);
+                 "%s", shared->tx.fault);
 }
 
 /* The peer or the network broke it. */

@@ -76,10 +76,10 @@ static enum session_result text_fault(const struct session *s, char byte,
     char line[128];
 
     if (s->line_end == LINE_END_HALF)
-        out->fault = "a line feed after the carriage return";
+        out->fault = "expected a line feed after the carriage return";
     else
-        out->fault = "a UUID of 8-4-4-4-12 hexadecimal digits";
-    (void)snprintf(line, sizeof(line), "expected %s, got byte 0x%02x at position %u", out->fault,
+        out->fault = "expected a UUID of 8-4-4-4-12 hexadecimal digits";
+    (void)snprintf(line, sizeof(line), "%s, got byte 0x%02x at position %u", out->fault,
                    (uint8_t)byte, s->n_held + 1U);
     put_error_line(out, line);
 
@@ -242,7 +242,7 @@ static enum session_result native_frame(struct session *s, const struct proto_fr
         session_part(s, PROTO_REASON_DONE, NULL, out);
         return SESSION_DONE;
     case PROTO_ERROR:
-        out->fault = "no error frame";
+        out->fault = "expected no error frame";
         return SESSION_FAULT;
     default:
         break;                      /* an acknowledgement, or a type that may be ignored */

@@ -80,7 +80,7 @@ struct session_output {
     size_t n_heads;                 /* native replies in `buf`, so far ... */
     uint32_t *heads;                /* ... and where they begin */
     struct session_message *messages;       /* each message; NULL = not wanted */
-    const char *fault;              /* what was expected, at SESSION_FAULT */
+    const char *fault;              /* "expected" and what, at SESSION_FAULT */
 };
 
 enum session_result {
