@@ -2,8 +2,6 @@
 #include "client/hull.h"
 
 #include <float.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Twice the area of the triangle; > 0 if b lies below the line from a to c. */
@@ -11,6 +9,12 @@ static __int128 area(const struct hull_point *a, const struct hull_point *b,
                      const struct hull_point *c)
 {
     return (__int128)(b->x - a->x) * (c->y - a->y) - (__int128)(b->y - a->y) * (c->x - a->x);
+}
+
+static void remove_corner(struct hull *h, size_t i)
+{
+    h->n--;
+    memmove(&h->at[i], &h->at[i + 1], (h->n - i) * sizeof(h->at[0]));
 }
 
 /* Removes the inner corner that sticks out least: what the hull then claims too much is at most the
@@ -29,19 +33,46 @@ static void thin(struct hull *h)
             least_height = height;
         }
     }
-    h->n--;
-    memmove(&h->at[least], &h->at[least + 1], (h->n - least) * sizeof(h->at[0]));
+    remove_corner(h, least);
+}
+
+/* Puts a point before the corner @i, if it lies below the hull. */
+static void insert(struct hull *h, size_t i, const struct hull_point *p)
+{
+    if (h->at[i].x == p->x) {
+        if (h->at[i].y <= p->y)
+            return;
+        remove_corner(h, i);
+    } else if (i > 0 && area(&h->at[i - 1], p, &h->at[i]) <= 0) {
+        return;
+    }
+
+    if (h->n == HULL_MAX) {
+        thin(h);
+        for (i = 0; i < h->n && h->at[i].x < p->x; i++)
+            ;
+    }
+    memmove(&h->at[i + 1], &h->at[i], (h->n - i) * sizeof(h->at[0]));
+    h->at[i] = *p;
+    h->n++;
+    for (; i >= 2 && area(&h->at[i - 2], &h->at[i - 1], p) <= 0; i--)
+        remove_corner(h, i - 1);
+    while (i + 2 < h->n && area(&h->at[i], &h->at[i + 1], &h->at[i + 2]) <= 0)
+        remove_corner(h, i + 1);
 }
 
 void hull_add(struct hull *h, int64_t x, int64_t y)
 {
     struct hull_point p = {.x = x, .y = y};
+    size_t i = h->n;
 
-    if (h->n > 0 && h->at[h->n - 1].x == x) {
-        if (h->at[h->n - 1].y <= y)
-            return;
-        h->n--;
+    while (i > 0 && h->at[i - 1].x >= x)
+        i--;
+    if (i < h->n) {
+        insert(h, i, &p);
+        return;
     }
+
     while (h->n >= 2 && area(&h->at[h->n - 2], &h->at[h->n - 1], &p) <= 0)
         h->n--;
     if (h->n == HULL_MAX)
@@ -49,30 +80,10 @@ void hull_add(struct hull *h, int64_t x, int64_t y)
     h->at[h->n++] = p;
 }
 
-static int by_x(const void *left, const void *right)
+void hull_join(struct hull *h, const struct hull *from)
 {
-    const struct hull_point *l = left, *r = right;
-
-    return (l->x > r->x) - (l->x < r->x);
-}
-
-void hull_add_all(struct hull *h, struct hull_point *points, size_t n)
-{
-    int64_t last = h->n > 0 ? h->at[h->n - 1].x : INT64_MIN;
-    bool ordered = true;
-
-    for (size_t i = 0; i < n; i++) {
-        ordered = ordered && points[i].x >= last;
-        last = points[i].x;
-    }
-    if (!ordered) {
-        memcpy(points + n, h->at, h->n * sizeof(*points));
-        n += h->n;
-        h->n = 0;
-        qsort(points, n, sizeof(*points), by_x);
-    }
-    for (size_t i = 0; i < n; i++)
-        hull_add(h, points[i].x, points[i].y);
+    for (size_t i = 0; i < from->n; i++)
+        hull_add(h, from->at[i].x, from->at[i].y);
 }
 
 double hull_touch(const struct hull *h, double slope, int64_t *ret_x)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hull: the lower convex hull of points that come in order of x, in bounded memory.
+ * Hull: the lower convex hull of a cloud of points, in bounded memory.
  *
- * All that a straight line under a cloud of points can touch is its lower hull, and that of
- * thousands of points has a few dozen corners. It is built by Andrew's monotone chain (Information
- * Processing Letters 9(5), 1979), one point at a time.
+ * All that a straight line under a cloud can touch is its lower hull, and that of thousands of
+ * points has a few dozen corners. It is built by Andrew's monotone chain (Information Processing
+ * Letters 9(5), 1979), one point at a time; points need not come in order of x, but most should.
  */
 #pragma once
 
@@ -25,18 +25,10 @@ struct hull {
     struct hull_point at[HULL_MAX];
 };
 
-/**
- * hull_add() - add a point
- * @x:          not less than that of any point before
- */
 void hull_add(struct hull *h, int64_t x, int64_t y);
 
-/**
- * hull_add_all() - add points in whatever order they are
- * @points:     with room for HULL_MAX more behind them; its contents are lost
- * @n:          their number
- */
-void hull_add_all(struct hull *h, struct hull_point *points, size_t n);
+/* Adds all points of @from. */
+void hull_join(struct hull *h, const struct hull *from);
 
 /**
  * hull_touch() - the corner that a line of this slope touches from below

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/skew.h"
 
-/* Halvings of 2 * SKEW_LIMIT: leaves 1e-17, a nanosecond in three years. */
-#define HALVINGS 48
+/* Halvings of 2 * SKEW_LIMIT: leaves 2e-15, a nanosecond in five days. */
+#define HALVINGS 40
+
+/* An error need not be known so closely. */
+#define HALVINGS_BAND 28
 
 /* The height, and how it rises with the slope: ever less. */
 static double height(const struct skew_aim *aim, double slope, double *ret_rise)
@@ -62,7 +65,7 @@ static double reach(const struct skew_aim *aim, double slope, double end, double
     if (skew_height(aim, end) >= least)
         return end;
 
-    for (int i = 0; i < HALVINGS; i++) {
+    for (int i = 0; i < HALVINGS_BAND; i++) {
         double mid = (slope + end) / 2;
 
         if (skew_height(aim, mid) >= least)

@@ -27,8 +27,6 @@ struct search {
 static void make_run(struct search *c, struct where_cut_run *r, size_t begin, size_t end)
 {
     const struct where_lines *l = &c->bad->lines;
-    struct hull_point *points = c->room->points;
-    size_t n = 0;
 
     *r = (struct where_cut_run){.fastest = HUGE_VAL, .begin = begin, .end = end};
     for (size_t i = begin; i < end; i++) {
@@ -39,31 +37,17 @@ static void make_run(struct search *c, struct where_cut_run *r, size_t begin, si
             continue;
         out = where_out(l, c->origin, s);
         back = where_back(l, c->origin, s);
+        hull_add(&r->pair.out, where_arrival(c->origin, s), out);
+        hull_add(&r->pair.back, where_departure(c->origin, s), back);
+        r->pair.weight++;
         r->fastest = MIN(r->fastest, (double)(out + back));
-        points[n++] = (struct hull_point){where_arrival(c->origin, s), out};
     }
-    hull_add_all(&r->pair.out, points, n);
-
-    n = 0;
-    for (size_t i = begin; i < end; i++)
-        if (c->s[i].flags & SAMPLE_ARRIVAL)
-            points[n++] = (struct hull_point){where_departure(c->origin, &c->s[i]),
-                                              where_back(l, c->origin, &c->s[i])};
-    hull_add_all(&r->pair.back, points, n);
-    r->pair.weight = (double)n;
 }
 
-/* Adds a run to a part that lies before it, or behind. */
-static void join_hull(struct search *c, struct hull *h, const struct hull *add)
+static void join(struct where_cut_run *part, const struct where_cut_run *r)
 {
-    memcpy(c->room->points, add->at, add->n * sizeof(add->at[0]));
-    hull_add_all(h, c->room->points, add->n);
-}
-
-static void join(struct search *c, struct where_cut_run *part, const struct where_cut_run *r)
-{
-    join_hull(c, &part->pair.out, &r->pair.out);
-    join_hull(c, &part->pair.back, &r->pair.back);
+    hull_join(&part->pair.out, &r->pair.out);
+    hull_join(&part->pair.back, &r->pair.back);
     part->pair.weight += r->pair.weight;
     part->fastest = MIN(part->fastest, r->fastest);
 }
@@ -126,7 +110,7 @@ static void join_all(struct search *c, struct where_cut_run *part, size_t begin,
 {
     *part = (struct where_cut_run){.fastest = HUGE_VAL};
     for (size_t i = begin; i < end; i++)
-        join(c, part, &c->room->runs[i]);
+        join(part, &c->room->runs[i]);
 }
 
 /* Cuts the part of the runs [begin, end) until each piece is good; a break itself is somewhere in a
@@ -140,7 +124,7 @@ static bool cut(struct search *c, size_t begin, size_t end)
 
     for (size_t i = begin; i < end; i++) {
         gaps_before[i] = gap_of(&before);
-        join(c, &before, &runs[i]);
+        join(&before, &runs[i]);
     }
     if (gap_of(&before) <= c->limit)
         return true;
@@ -152,7 +136,7 @@ static bool cut(struct search *c, size_t begin, size_t end)
             least = gaps_before[i] + gap_after;
             at = i;
         }
-        join(c, &after, &runs[i]);
+        join(&after, &runs[i]);
         gap_after = gap_of(&after);
     }
     join_all(c, &before, begin, at);

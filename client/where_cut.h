@@ -28,7 +28,6 @@ struct where_cut_run {
 
 /* What a search needs; for the stack it is much. */
 struct where_cut_room {
-    struct hull_point *points;          /* for all samples, and HULL_MAX more */
     double *worst;                      /* for all samples, and one more */
     struct where_cut_run runs[WHERE_CUT_RUNS];
 };

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base.h"
 
@@ -37,72 +37,39 @@ void where_clouds_clear(struct where_clouds *c)
     }
 }
 
-static struct hull_point out_point(const struct where_origin *o, const struct where_sample *s)
-{
-    int64_t x = where_arrival(o, s);
-
-    return (struct hull_point){.x = x, .y = x - where_client_time(o, s->send)};
-}
-
-static struct hull_point back_point(const struct where_origin *o, const struct where_sample *s)
-{
-    int64_t x = where_departure(o, s);
-
-    return (struct hull_point){.x = x, .y = where_client_time(o, s->rx) - x};
-}
-
-/* Within a connection times rise, unless the server's clock is broken: such a point is left out. */
-static void add_in_order(struct hull *h, struct hull_point p)
-{
-    if (h->n == 0 || p.x >= h->at[h->n - 1].x)
-        hull_add(h, p.x, p.y);
-}
-
-static void add_to_own(struct where_clouds *c, const struct where_origin *origin,
+static void add_sample(struct skew_pair *pair, const struct where_origin *o,
                        const struct where_sample *s)
 {
-    struct skew_pair *own = &c->pairs[1 + s->conn];
+    int64_t arrival = where_arrival(o, s), departure = where_departure(o, s);
 
-    add_in_order(&own->out, out_point(origin, s));
-    add_in_order(&own->back, back_point(origin, s));
-    own->weight++;
+    hull_add(&pair->out, arrival, arrival - where_client_time(o, s->send));
+    hull_add(&pair->back, departure, where_client_time(o, s->rx) - departure);
+    pair->weight++;
+}
+
+static void join(struct skew_pair *pair, const struct skew_pair *from)
+{
+    hull_join(&pair->out, &from->out);
+    hull_join(&pair->back, &from->back);
+    pair->weight += from->weight;
 }
 
 void where_clouds_add(struct where_clouds *c, const struct where_origin *origin,
-                      const struct where_sample *s, size_t n, struct hull_point *room)
+                      const struct where_sample *s, size_t n)
 {
-    size_t n_points = 0;
+    bool own = c->n_groups > 1;
 
     for (size_t i = 0; i < n; i++)
         if (s[i].flags & SAMPLE_ARRIVAL)
-            room[n_points++] = out_point(origin, &s[i]);
-    hull_add_all(&c->pairs[0].out, room, n_points);
-
-    n_points = 0;
-    for (size_t i = 0; i < n; i++)
-        if (s[i].flags & SAMPLE_ARRIVAL)
-            room[n_points++] = back_point(origin, &s[i]);
-    hull_add_all(&c->pairs[0].back, room, n_points);
-    c->pairs[0].weight += (double)n_points;
-
-    for (size_t i = 0; i < n && c->n_groups > 1; i++)
-        if (s[i].flags & SAMPLE_ARRIVAL)
-            add_to_own(c, origin, &s[i]);
+            add_sample(&c->pairs[own ? 1 + s[i].conn : 0], origin, &s[i]);
+    for (size_t i = 1; i < c->n_groups; i++)
+        join(&c->pairs[0], &c->pairs[i]);
 }
 
-static void join(struct hull *h, const struct hull *from, struct hull_point *room)
-{
-    memcpy(room, from->at, from->n * sizeof(*room));
-    hull_add_all(h, room, from->n);
-}
-
-void where_clouds_join(struct where_clouds *c, const struct where_clouds *from,
-                       struct hull_point *room)
+void where_clouds_join(struct where_clouds *c, const struct where_clouds *from)
 {
     for (size_t i = 0; i < c->n_groups; i++) {
-        join(&c->pairs[i].out, &from->pairs[i].out, room);
-        join(&c->pairs[i].back, &from->pairs[i].back, room);
-        c->pairs[i].weight += from->pairs[i].weight;
+        join(&c->pairs[i], &from->pairs[i]);
         c->fastest[i] = MIN(c->fastest[i], from->fastest[i]);
     }
 }
@@ -133,8 +100,7 @@ static struct where_past_span *span_at(struct where_past *p, size_t i)
     return &p->spans[(p->first + i) % WHERE_PAST_SPANS];
 }
 
-void where_past_recall(struct where_past *p, int64_t now, struct where_clouds *ret,
-                       struct hull_point *room)
+void where_past_recall(struct where_past *p, int64_t now, struct where_clouds *ret)
 {
     while (p->n > 0 && span_at(p, 0)->begin < now - WHERE_PAST_SPANS * p->span) {
         p->first = (p->first + 1) % WHERE_PAST_SPANS;
@@ -142,11 +108,10 @@ void where_past_recall(struct where_past *p, int64_t now, struct where_clouds *r
     }
     where_clouds_clear(ret);
     for (size_t i = 0; i < p->n; i++)
-        where_clouds_join(ret, &span_at(p, i)->clouds, room);
+        where_clouds_join(ret, &span_at(p, i)->clouds);
 }
 
-void where_past_keep(struct where_past *p, int64_t begin, const struct where_clouds *clouds,
-                     struct hull_point *room)
+void where_past_keep(struct where_past *p, int64_t begin, const struct where_clouds *clouds)
 {
     if (p->n == 0 || begin >= span_at(p, p->n - 1)->begin + p->span) {
         if (p->n == WHERE_PAST_SPANS) {
@@ -157,5 +122,5 @@ void where_past_keep(struct where_past *p, int64_t begin, const struct where_clo
         where_clouds_clear(&span_at(p, p->n - 1)->clouds);
         span_at(p, p->n - 1)->begin = begin;
     }
-    where_clouds_join(&span_at(p, p->n - 1)->clouds, clouds, room);
+    where_clouds_join(&span_at(p, p->n - 1)->clouds, clouds);
 }

@@ -50,19 +50,13 @@ int where_clouds_init(struct where_clouds *c, size_t n_groups);
 void where_clouds_deinit(struct where_clouds *c);
 void where_clouds_clear(struct where_clouds *c);
 
-/**
- * where_clouds_add() - add the points of samples
- * @s:          samples with plausible times; those without arrival are passed over
- * @room:       for @n + HULL_MAX points
- *
- * A stamp that is shared is too late, which makes a way too long and harms no minimum.
- */
+/* Adds the points of samples with plausible times; those without arrival are passed over. A stamp
+ * that is shared is too late, which makes a way too long and harms no minimum. */
 void where_clouds_add(struct where_clouds *c, const struct where_origin *origin,
-                      const struct where_sample *s, size_t n, struct hull_point *room);
+                      const struct where_sample *s, size_t n);
 
-/* Adds all points of @from; @room is for HULL_MAX * 2. */
-void where_clouds_join(struct where_clouds *c, const struct where_clouds *from,
-                       struct hull_point *room);
+/* Adds all points of @from. */
+void where_clouds_join(struct where_clouds *c, const struct where_clouds *from);
 
 #define WHERE_PAST_SPANS 9
 
@@ -83,9 +77,7 @@ void where_past_deinit(struct where_past *p);
 void where_past_clear(struct where_past *p);
 
 /* Joins all that is still known at @now on the server's clock into @ret, and forgets the rest. */
-void where_past_recall(struct where_past *p, int64_t now, struct where_clouds *ret,
-                       struct hull_point *room);
+void where_past_recall(struct where_past *p, int64_t now, struct where_clouds *ret);
 
 /* Adds what was seen from @begin on. */
-void where_past_keep(struct where_past *p, int64_t begin, const struct where_clouds *clouds,
-                     struct hull_point *room);
+void where_past_keep(struct where_past *p, int64_t begin, const struct where_clouds *clouds);

@@ -17,8 +17,8 @@
 /* So few samples stay in their window until the horizon: their fit gains by what follows. */
 #define SAMPLES_MIN 32
 
-/* The farthest that a time may be from the origin [ns]: 36 years. */
-#define FAR (INT64_C(1) << 60)
+/* The farthest that a time may be from the origin [ns]: 9 years. */
+#define FAR (INT64_C(1) << 58)
 
 /* A step or a shift below this is not told from noise [ns]. */
 #define STEP_MIN 20000.0
@@ -75,9 +75,8 @@ int where_window_new(struct where_window **ret_window, const struct where_window
     w->samples = malloc(w->max * sizeof(*w->samples));
     w->notes = malloc(w->max_notes * sizeof(*w->notes));
     w->trails = malloc(w->n_conns * sizeof(*w->trails));
-    w->room.points = malloc((w->max + 2 * HULL_MAX) * sizeof(*w->room.points));
     w->room.worst = malloc((w->max + 1) * sizeof(*w->room.worst));
-    if (!w->samples || !w->notes || !w->trails || !w->room.points || !w->room.worst)
+    if (!w->samples || !w->notes || !w->trails || !w->room.worst)
         return -ENOMEM;
 
     reset_trails(w);
@@ -105,7 +104,6 @@ struct where_window *where_window_free(struct where_window *w)
     where_clouds_deinit(&w->fresh);
     where_past_deinit(&w->past);
     free(w->room.worst);
-    free(w->room.points);
     free(w->trails);
     free(w->notes);
     free(w->samples);
@@ -196,8 +194,9 @@ static bool is_told(double shift, double error)
 static void compare(struct where_fitting *f, const struct where_fitting *last, bool broke,
                     int64_t x)
 {
-    double error = (double)(f->fit.error + last->fit.error), step = 0;
-    double moved = (f->lines.slope - last->lines.slope) * (double)x;
+    double apart = (double)(int64_t)(f->fit.begin - last->fit.end), step = 0;
+    double turned = f->lines.slope - last->lines.slope, moved = turned * (double)x;
+    double error = (double)(f->fit.error + last->fit.error) + fabs(turned * apart);
     double out = (double)(f->lines.least[0].out - last->lines.least[0].out) + moved;
     double back = (double)(f->lines.least[0].back - last->lines.least[0].back) - moved;
 
@@ -233,7 +232,7 @@ static void accept(struct where_window *w, struct where_fitting *f, bool broke)
     }
     w->broke = w->broke || broke;
     if (w->fresh.pairs[0].weight > 0)
-        where_past_keep(&w->past, w->fresh.pairs[0].out.at[0].x, &w->fresh, w->room.points);
+        where_past_keep(&w->past, w->fresh.pairs[0].out.at[0].x, &w->fresh);
     if (where_validity_ok(f->fit.validity)) {
         if (w->has_last)
             compare(f, &w->last, w->broke, w->fresh.pairs[0].out.at[0].x);
@@ -268,14 +267,14 @@ static bool fit_stretch(struct where_window *w, size_t begin, size_t end, struct
     size_t n = end - begin;
 
     where_clouds_clear(&w->fresh);
-    where_clouds_add(&w->fresh, &w->origin, s, n, w->room.points);
+    where_clouds_add(&w->fresh, &w->origin, s, n);
     if (begin > 0 || w->fresh.pairs[0].weight == 0) {
         where_fit_stretch(&w->fresh, &w->fresh, slope, &w->origin, s, n, ret);
         return begin > 0;
     }
 
-    where_past_recall(&w->past, w->fresh.pairs[0].out.at[0].x, &w->all, w->room.points);
-    where_clouds_join(&w->all, &w->fresh, w->room.points);
+    where_past_recall(&w->past, w->fresh.pairs[0].out.at[0].x, &w->all);
+    where_clouds_join(&w->all, &w->fresh);
     where_fit_stretch(&w->fresh, &w->all, slope, &w->origin, s, n, ret);
     if (!is_bad(ret) || w->past.n == 0)
         return false;
