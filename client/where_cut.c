@@ -20,7 +20,8 @@ struct search {
     const struct where_sample *s;
     struct where_cut_room *room;
     double limit;                       /* a part with a gap above it is to be cut [ns] */
-    size_t cuts[WHERE_CUTS_MAX];
+    size_t n;
+    size_t cuts[WHERE_CUTS_MAX], last_cut;
     size_t n_cuts;
 };
 
@@ -147,7 +148,8 @@ static bool cut(struct search *c, size_t begin, size_t end)
 
     if (!cut(c, begin, at) || c->n_cuts == WHERE_CUTS_MAX)
         return false;
-    c->cuts[c->n_cuts++] = sample;
+    if (sample > c->last_cut && sample < c->n)      /* else there is nothing on one of its sides */
+        c->last_cut = c->cuts[c->n_cuts++] = sample;
     return cut(c, at + 1, end);
 }
 
@@ -156,7 +158,7 @@ size_t where_cut_find(const struct where_fitting *bad, const struct where_origin
                       size_t ret_cuts[static WHERE_CUTS_MAX])
 {
     size_t n_runs = MIN(n / FEW, (size_t)WHERE_CUT_RUNS);
-    struct search c = {.bad = bad, .origin = origin, .s = s, .room = room};
+    struct search c = {.bad = bad, .origin = origin, .s = s, .n = n, .room = room};
     struct where_cut_run whole;
 
     for (size_t i = 0; i < n_runs; i++)

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "tests/support/test.h"
+
+#include "client/where_stats.h"
+#include "common/hist.h"
+#include "tests/support/truth.h"
+
+#define MS NSEC_PER_MSEC
+#define US NSEC_PER_USEC
+#define START (2000 * NSEC_PER_SEC)
+
+struct fixture {
+    struct truth truth;
+    struct where_window *window;
+    struct where_stats *stats;
+};
+
+static void init(struct fixture *f, uint64_t seed, double skew)
+{
+    truth_init(&f->truth, seed, skew);
+    assert_int_equal(where_window_new(&f->window, &(struct where_window_config){.n_conns = 1}), 0);
+    assert_int_equal(where_stats_new(&f->stats, 3), 0);
+}
+
+static void deinit(struct fixture *f)
+{
+    where_stats_free(f->stats);
+    where_window_free(f->window);
+}
+
+static struct where_sample send_one(struct fixture *f, nsec_t now, nsec_t out, nsec_t residence)
+{
+    struct truth_message m = {
+        .send = now,
+        .out = out + (nsec_t)rng_exponential(&f->truth.rng, 1e3),
+        .back = (nsec_t)rng_exponential(&f->truth.rng, 1e3),
+        .residence = residence,
+        .wakeup = 5 * US,
+    };
+
+    return truth_send(&f->truth, &m);
+}
+
+/* A thousand messages: each hundredth is held 2 ms on its way, one takes 9 ms in the server. */
+static void fill(struct fixture *f)
+{
+    for (nsec_t i = 0; i < 1000; i++) {
+        struct where_sample s = send_one(f, START + i * 20 * MS, i % 100 == 50 ? 2 * MS : 0,
+                                         i == 777 ? 9 * MS : 20 * US);
+
+        memset(s.uuid, (int)(i % 251), sizeof(s.uuid));
+        assert_non_null(where_window_add(f->window, &s));
+    }
+    where_stats_close(f->stats, f->window, NULL, NULL);
+}
+
+static void test_histograms_show_the_parts(void **state)
+{
+    const struct hist *h;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 1, 50e-6);
+    fill(&f);
+
+    h = where_stats_hist(f.stats, PART_FORWARD);
+    assert_non_null(h);
+    assert_int_equal(hist_count(h), 1000);
+    assert_true(hist_value_at_percentile(h, 50) < 5 * US);
+    assert_true(hist_value_at_percentile(h, 99.5) > 19 * MS / 10);
+    h = where_stats_hist(f.stats, PART_RESIDENCE);
+    assert_true(hist_max(h) > 89 * MS / 10 && hist_max(h) < 91 * MS / 10);
+    h = where_stats_hist(f.stats, PART_WAKEUP);
+    assert_int_equal(hist_min(h), 5 * US);
+    assert_int_equal(hist_max(h), 5 * US);
+    assert_true(hist_max(where_stats_hist(f.stats, PART_RETURN)) < 20 * US);
+    assert_null(where_stats_hist(f.stats, PART_BASE));
+    deinit(&f);
+}
+
+static void test_worst_come_with_their_cause(void **state)
+{
+    const struct worst_message *worst;
+    struct fixture f;
+    size_t n;
+
+    (void)state;
+    init(&f, 2, -50e-6);
+    fill(&f);
+    worst = where_stats_worst(f.stats, &n);
+    assert_int_equal(n, 3);
+    assert_int_equal(worst[0].seq, 777);
+    assert_int_equal(worst[0].uuid[15], 777 % 251);
+    assert_int_equal(worst[0].cause, CAUSE_SERVER);
+    assert_int_equal(worst[0].service, worst[0].response);
+    assert_int_equal(worst[1].cause, CAUSE_PATH_OUT);
+    assert_int_equal(worst[1].seq % 100, 50);
+    deinit(&f);
+}
+
+static void test_clock_is_told_with_its_error(void **state)
+{
+    const struct where_clock *c;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 3, 80e-6);
+    c = where_stats_clock(f.stats);
+    assert_int_equal(c->n_messages, 0);
+    fill(&f);
+    assert_int_equal(c->n_messages, 1000);
+    assert_true(c->skew_told);
+    assert_true(fabs(c->skew - 80e-6) < 0.1e-6);
+    assert_true(c->skew_error < 0.1e-6);
+    assert_true(c->base > 49 * US && c->base < 51 * US);
+    assert_int_equal(where_stats_validity(f.stats), WHERE_VALID);
+    deinit(&f);
+}
+
+static void test_warm_up_is_left_out_of_all_but_the_fit(void **state)
+{
+    const struct where_counts *c;
+    struct fixture f;
+    size_t n;
+
+    (void)state;
+    init(&f, 4, 0);
+    for (nsec_t i = 0; i < 200; i++) {
+        struct where_sample s = send_one(&f, START + i * 20 * MS, i < 100 ? 15 * MS : 0, 20 * US);
+
+        if (i < 100)
+            s.flags |= SAMPLE_OMIT;
+        where_window_add(f.window, &s);
+    }
+    where_stats_close(f.stats, f.window, NULL, NULL);
+    c = where_stats_counts(f.stats);
+    assert_int_equal(c->messages, 100);
+    assert_int_equal(c->omitted, 100);
+    assert_int_equal(hist_count(where_stats_hist(f.stats, PART_FORWARD)), 100);
+    assert_true(where_stats_worst(f.stats, &n)->response < MS);
+    assert_int_equal(where_stats_clock(f.stats)->n_messages, 200);
+    deinit(&f);
+}
+
+static void test_counts_tell_which_clocks_were_used(void **state)
+{
+    const struct where_counts *c;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 5, 0);
+    for (nsec_t i = 0; i < 100; i++) {
+        struct where_sample s = send_one(&f, START + i * 20 * MS, 0, 20 * US);
+
+        if (i % 4 == 0)
+            s.flags = (uint16_t)(s.flags & ~SAMPLE_ARRIVAL_KERNEL);
+        if (i % 5 == 0)
+            s.flags = (uint16_t)(s.flags & ~SAMPLE_RX_KERNEL);
+        if (i % 10 == 1)
+            s.flags |= SAMPLE_RX_SHARED;
+        where_window_add(f.window, &s);
+    }
+    where_stats_close(f.stats, f.window, NULL, NULL);
+    c = where_stats_counts(f.stats);
+    assert_int_equal(c->messages, 100);
+    assert_int_equal(c->arrival_kernel, 75);
+    assert_int_equal(c->arrival_user, 25);
+    assert_int_equal(c->rx_kernel, 80);
+    assert_int_equal(c->rx_user, 20);
+    assert_int_equal(c->rx_shared, 10);
+    assert_int_equal(c->stretches, 1);
+    assert_int_equal(c->stretches_invalid, 0);
+    deinit(&f);
+}
+
+static void test_text_has_its_wakeups_only(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    init(&f, 6, 0);
+    for (nsec_t i = 0; i < 100; i++) {
+        struct where_sample s = send_one(&f, START + i * 20 * MS, 0, 20 * US);
+
+        s.flags = SAMPLE_RX_KERNEL;
+        where_window_add(f.window, &s);
+    }
+    where_stats_close(f.stats, f.window, NULL, NULL);
+    assert_null(where_stats_hist(f.stats, PART_FORWARD));
+    assert_null(where_stats_hist(f.stats, PART_RESIDENCE));
+    assert_null(where_stats_hist(f.stats, PART_RETURN));
+    assert_int_equal(hist_count(where_stats_hist(f.stats, PART_WAKEUP)), 100);
+    assert_int_equal(where_stats_validity(f.stats), WHERE_NO_ARRIVALS);
+    assert_int_equal(where_stats_clock(f.stats)->n_messages, 0);
+    assert_int_equal(where_stats_counts(f.stats)->unfitted, 100);
+    deinit(&f);
+}
+
+static void test_merge_is_as_if_in_one(void **state)
+{
+    struct fixture f, g;
+    size_t n;
+
+    (void)state;
+    init(&f, 7, 30e-6);
+    init(&g, 8, 30e-6);
+    fill(&f);
+    fill(&g);
+    where_stats_merge(f.stats, g.stats);
+    assert_int_equal(where_stats_counts(f.stats)->messages, 2000);
+    assert_int_equal(where_stats_counts(f.stats)->stretches, 2);
+    assert_int_equal(hist_count(where_stats_hist(f.stats, PART_RETURN)), 2000);
+    assert_int_equal(where_stats_clock(f.stats)->n_messages, 2000);
+    assert_true(fabs(where_stats_clock(f.stats)->skew - 30e-6) < 0.1e-6);
+    assert_int_equal(where_stats_worst(f.stats, &n)[1].seq, 777);
+    assert_int_equal(n, 3);
+    deinit(&g);
+    deinit(&f);
+}
+
+static void count_visits(void *ctx, const struct where_sample *s, const struct where_parts *parts,
+                         const struct where_fit *fit, const struct cause_note *note)
+{
+    unsigned *n_visits = ctx;
+
+    assert_non_null(parts);
+    assert_non_null(fit);
+    assert_int_equal(note != NULL, s->seq == 5);
+    (*n_visits)++;
+}
+
+static void test_close_shows_each_sample_and_its_note(void **state)
+{
+    unsigned n_visits = 0;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 9, 0);
+    for (nsec_t i = 0; i < 50; i++) {
+        struct where_sample s = send_one(&f, START + i * 20 * MS, 0, 20 * US), *kept;
+
+        kept = where_window_add(f.window, &s);
+        if (i == 5)
+            where_window_note(f.window, kept, &(struct cause_note){.tcp_sampled = true});
+    }
+    where_stats_close(f.stats, f.window, count_visits, &n_visits);
+    assert_int_equal(n_visits, 50);
+    deinit(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_histograms_show_the_parts),
+        cmocka_unit_test(test_worst_come_with_their_cause),
+        cmocka_unit_test(test_clock_is_told_with_its_error),
+        cmocka_unit_test(test_warm_up_is_left_out_of_all_but_the_fit),
+        cmocka_unit_test(test_counts_tell_which_clocks_were_used),
+        cmocka_unit_test(test_text_has_its_wakeups_only),
+        cmocka_unit_test(test_merge_is_as_if_in_one),
+        cmocka_unit_test(test_close_shows_each_sample_and_its_note),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
