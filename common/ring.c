@@ -21,8 +21,12 @@ static size_t round_up(size_t n)
 int ring_init(struct ring *r, size_t size)
 {
     assert((size & (size - 1)) == 0);
-    *r = (struct ring){.size = size, .bytes = malloc(size)};
-    return r->bytes ? 0 : -ENOMEM;
+    *r = (struct ring){.bytes = malloc(size)};
+    if (!r->bytes)
+        return -ENOMEM;
+
+    r->size = size;
+    return 0;
 }
 
 void ring_deinit(struct ring *r)

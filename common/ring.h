@@ -25,9 +25,10 @@ struct ring {
     char *bytes;
 };
 
+/* Drops all records. */
 #define RING_INIT ((struct ring){.bytes = NULL})
 
-/* A ring of @size bytes, a power of two. Return: 0 or -ENOMEM. */
+/* A ring of @size bytes, a power of two. Return: 0, or -ENOMEM, leaving it like RING_INIT. */
 int ring_init(struct ring *r, size_t size);
 void ring_deinit(struct ring *r);
 

@@ -42,6 +42,8 @@ void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__real_reallocarray(void *p, size_t n, size_t size);
 void *__wrap_reallocarray(void *p, size_t n, size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
 char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
 int __real_epoll_create1(int flags);
@@ -80,6 +82,11 @@ void *__wrap_calloc(size_t n, size_t size)
 void *__wrap_reallocarray(void *p, size_t n, size_t size)
 {
     return fails() ? no_memory() : __real_reallocarray(p, n, size);
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+    return fails() ? no_memory() : __real_aligned_alloc(align, size);
 }
 
 char *__wrap_strdup(const char *text)
