@@ -34,8 +34,8 @@ static struct log_sink sink_of(const struct config *c)
     return (struct log_sink){0};
 }
 
-/* A relative path, as the default is one, lies in the directory that the unit made; without such a
- * directory there is no default file. */
+/* A relative path, as the default is one, lies in the (first) directory that the unit made; without
+ * such a directory there is no default file. */
 static int resolve_file(const struct config *c, const char **ret_file)
 {
     const char *directory = getenv("LOGS_DIRECTORY");
@@ -47,7 +47,7 @@ static int resolve_file(const struct config *c, const char **ret_file)
         return 0;
     if (*name == '/' || !directory)
         path = strdup(name);
-    else if (asprintf(&path, "%s/%s", directory, name) < 0)
+    else if (asprintf(&path, "%.*s/%s", (int)strcspn(directory, ":"), directory, name) < 0)
         path = NULL;
 
     *ret_file = path;
