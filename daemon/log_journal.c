@@ -84,10 +84,4 @@ static int journal_write(void *ctx, const struct log_entry *entry)
     return sd_journal_sendv(f.iov, f.n);
 }
 
-static int journal_flush(void *ctx)
-{
-    (void)ctx;
-    return 0;
-}
-
-const struct log_sink_ops log_journal_ops = {.write = journal_write, .flush = journal_flush};
+const struct log_sink_ops log_journal_ops = {.write = journal_write};

@@ -19,15 +19,13 @@ struct log_entry {
 
 /**
  * struct log_sink_ops - the contract
- * @write:      takes one entry; may keep it until @flush
- * @flush:      puts down what was kept
+ * @write:      puts one entry down
  *
- * Both return 0 or negative errno: the sink has failed, entries are lost, and it will try again by
- * itself. Called on the logger's thread alone; they may block, for nobody waits for that thread.
+ * Returns 0 or negative errno: the entry is lost, and the next one is tried again. Called on the
+ * logger's thread alone; it may block, for nobody waits for that thread.
  */
 struct log_sink_ops {
     int (*write)(void *ctx, const struct log_entry *entry);
-    int (*flush)(void *ctx);
 };
 
 struct log_sink {

@@ -19,6 +19,9 @@
 /* How often at most it says that records were dropped. */
 #define DROP_REPORT_INTERVAL NSEC_PER_SEC
 
+/* After so many entries it looks up: new settings, drops and the order to stop must not starve. */
+#define BATCH 1024
+
 /* Lines for the file are collected up to this. */
 #define FILE_BUFFER_SIZE ((size_t)65536)
 
@@ -38,7 +41,8 @@ struct logger {
     char *file_buffer;
     size_t file_used;
     bool file_failed;               /* and that was said */
-    uint64_t n_lost;                /* entries that the sink did not take */
+    uint64_t n_refused;             /* entries that the sink has not taken since it last took one */
+    int refusal;                    /* and why it did not take the last of them */
     uint64_t n_dropped_said;
     nsec_t dropped_said_at;
 
@@ -67,6 +71,14 @@ static const char *remedy(int error)
     }
 }
 
+static void say_file_failed(struct logger *l, int error)
+{
+    l->file_failed = true;
+    log_text(&l->own, LOG_FILE_FAILED, &((struct log_data){.error = -error}),
+             "log file %s: %s: lines are lost; %s", l->file_path, strerror(-error),
+             remedy(-error));
+}
+
 static void flush_file(struct logger *l)
 {
     size_t len = l->file_used;
@@ -78,9 +90,7 @@ static void flush_file(struct logger *l)
 
     r = log_file_write(l->file, l->file_buffer, len, clock_now(l->clock));
     if (r < 0) {
-        l->file_failed = true;
-        log_text(&l->own, LOG_FILE_FAILED, &((struct log_data){.error = -r}),
-                 "log file %s: %s: lines are lost; %s", l->file_path, strerror(-r), remedy(-r));
+        say_file_failed(l, r);
     } else if (r == LOG_FILE_RESUMED && l->file_failed) {
         uint64_t n_lost = log_file_take_lost(l->file);
 
@@ -100,6 +110,34 @@ static void write_file(struct logger *l, const struct log_entry *entry)
     l->file_used += log_line_format(entry, l->file_buffer + l->file_used);
 }
 
+static void report_refused(struct logger *l)
+{
+    if (l->n_refused == 0)
+        return;
+
+    log_text(&l->own, LOG_DROPPED,
+             &((struct log_data){.error = -l->refusal,
+                                 LOG_VALUES({LOG_FIELD_DROPPED, l->n_refused})}),
+             "%" PRIu64 " log entries were lost, as they could not be written: %s", l->n_refused,
+             strerror(-l->refusal));
+    l->n_refused = 0;
+}
+
+static void write_sink(struct logger *l, const struct log_entry *entry)
+{
+    int r;
+
+    if (!l->sink.ops)
+        return;
+    r = l->sink.ops->write(l->sink.ctx, entry);
+    if (r < 0) {
+        l->n_refused++;
+        l->refusal = r;
+    } else {
+        report_refused(l);          /* only now, as saying it takes a sink that works */
+    }
+}
+
 static void put(struct logger *l, const struct log_record *r)
 {
     char name[LOG_EVENT_NAME_SIZE];
@@ -114,8 +152,7 @@ static void put(struct logger *l, const struct log_record *r)
     };
 
     log_event_name(r->site->event, name);
-    if (l->sink.ops && l->sink.ops->write(l->sink.ctx, &entry) < 0)
-        l->n_lost++;
+    write_sink(l, &entry);
     write_file(l, &entry);
 }
 
@@ -138,7 +175,7 @@ static struct log *oldest(struct logger *l)
 
 static uint64_t count_dropped(struct logger *l)
 {
-    uint64_t n = l->n_lost;
+    uint64_t n = 0;
 
     for (size_t i = 0; i < l->n_logs; i++)
         n += ring_dropped(&l->logs[i]->ring);
@@ -161,27 +198,23 @@ static void report_drops(struct logger *l, bool at_once)
     l->dropped_said_at = now;
 }
 
-static size_t drain_rings(struct logger *l)
+/* Return: how many entries; at most BATCH. */
+static unsigned put_batch(struct logger *l)
 {
-    struct log *log;
-    size_t n = 0;
+    unsigned n = 0;
 
-    for (; (log = oldest(l)); n++) {
+    for (struct log *log; n < BATCH && (log = oldest(l)); n++) {
         put(l, ring_peek(&log->ring));
         ring_release(&log->ring);
     }
-    if (n > 0) {
-        flush_file(l);
-        if (l->sink.ops && l->sink.ops->flush(l->sink.ctx) < 0)
-            l->n_lost++;
-    }
+    flush_file(l);
     return n;
 }
 
-void logger_drain(struct logger *l)
+static void put_all(struct logger *l)
 {
-    report_drops(l, false);
-    (void)drain_rings(l);
+    while (put_batch(l) == BATCH)
+        ;
 }
 
 static void apply(struct logger *l, const struct logger_settings *s)
@@ -200,7 +233,6 @@ static void apply(struct logger *l, const struct logger_settings *s)
     if (!l->file_path || log_file_new(&l->file, &options) < 0) {
         log_text(&l->own, LOG_FILE_FAILED, &((struct log_data){.error = ENOMEM}),
                  "log file %s: %s: there is none until the next reload", s->file, strerror(ENOMEM));
-        return;
     }
 }
 
@@ -212,11 +244,20 @@ static void take_settings(struct logger *l)
         free((char *)l->next.file);
         l->has_next = false;
     } else if (l->reopen && l->file) {
-        /* A failure shows, and is said, at the next line. */
-        (void)log_file_reopen(l->file, clock_now(l->clock));
+        int r = log_file_reopen(l->file, clock_now(l->clock));
+
+        if (r < 0)
+            say_file_failed(l, r);
     }
     l->reopen = false;
     pthread_mutex_unlock(&l->lock);
+}
+
+unsigned logger_turn(struct logger *l)
+{
+    take_settings(l);
+    report_drops(l, false);
+    return put_batch(l);
 }
 
 static void wait_for_records(struct logger *l, bool busy)
@@ -244,9 +285,10 @@ static void *run(void *arg)
     struct logger *l = arg;
 
     while (!atomic_load(&l->stop)) {
-        take_settings(l);
-        report_drops(l, false);
-        wait_for_records(l, drain_rings(l) > 0);
+        unsigned n = logger_turn(l);
+
+        if (n < BATCH)
+            wait_for_records(l, n > 0);
     }
     return NULL;
 }
@@ -283,7 +325,7 @@ int logger_new(struct logger **ret_logger, struct log **logs, size_t n_logs,
                struct log_shared *shared, const struct clock_src *clock,
                const struct logger_settings *settings)
 {
-    _cleanup_(logger_freep) struct logger *l = malloc(sizeof(*l));
+    _cleanup_(logger_freep) struct logger *l = aligned_alloc(_Alignof(struct logger), sizeof(*l));
     int r;
 
     if (!l)
@@ -336,9 +378,10 @@ void logger_stop(struct logger *l)
         (void)pthread_join(l->thread, NULL);    /* fails only for a thread that is not ours */
         l->running = false;
     }
-    (void)drain_rings(l);
+    put_all(l);
+    report_refused(l);
     report_drops(l, true);
-    (void)drain_rings(l);
+    put_all(l);
 }
 
 struct logger *logger_free(struct logger *l)

@@ -52,5 +52,11 @@ void logger_stop(struct logger *l);
 struct logger *logger_free(struct logger *l);
 DEFINE_CLEANUP(struct logger *, logger_free)
 
-/* Takes all records out of the rings and feeds them to the sinks; what the thread does in its turns. */
-void logger_drain(struct logger *l);
+/**
+ * logger_turn() - what the thread does again and again; for a test that stands in for it
+ *
+ * Takes over new settings, reports drops, and feeds the oldest records to the sinks.
+ *
+ * Return: how many records; it leaves some in the rings only if more come than it takes at once.
+ */
+unsigned logger_turn(struct logger *l);

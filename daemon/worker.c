@@ -179,7 +179,7 @@ static void *run(void *arg)
 int worker_new(struct worker **ret_worker, const struct worker_shared *shared, unsigned index,
                const struct worker_orders *orders)
 {
-    _cleanup_(worker_freep) struct worker *w = malloc(sizeof(*w));
+    _cleanup_(worker_freep) struct worker *w = aligned_alloc(_Alignof(struct worker), sizeof(*w));
     int r;
 
     if (!w)

@@ -13,9 +13,10 @@
 
 struct conn_fixture *conn_fixture_new(void)
 {
-    struct conn_fixture *f = calloc(1, sizeof(*f));
+    struct conn_fixture *f = aligned_alloc(_Alignof(struct conn_fixture), sizeof(*f));
 
     assert_non_null(f);
+    memset(f, 0, sizeof(*f));
     f->clock.now = CONN_FIXTURE_START;
     f->clock.real = 1700000000 * NSEC_PER_SEC;
     f->clock_src = fake_clock_src(&f->clock);
