@@ -16,6 +16,9 @@
 #define LINGER_TIMEOUT (5 * NSEC_PER_SEC)
 #define LINGER_BYTES (UINT32_C(64) << 20)
 
+/* The same when the server stops, and for silence only: who connects now waits until it is gone. */
+#define LINGER_TIMEOUT_STOPPING NSEC_PER_SEC
+
 /* Of connections that were refused, so many may linger at once (they are not among the clients). */
 #define MAX_REFUSED 256
 
@@ -82,7 +85,7 @@ static nsec_t phase_timeout(const struct conn_shared *shared, enum conn_phase ph
             return shared->limits.message_timeout;
         break;
     case CONN_LINGERING:
-        return LINGER_TIMEOUT;
+        return shared->stopping ? LINGER_TIMEOUT_STOPPING : LINGER_TIMEOUT;
     case CONN_PARTING:
     case N_CONN_PHASES:
         break;
@@ -480,6 +483,8 @@ static void read_and_discard(struct conn *c)
     }
     if (n <= 0 || c->n_discarded > LINGER_BYTES)
         (void)conn_free(c);
+    else if (c->shared->stopping)
+        enter_phase(c, CONN_LINGERING);
 }
 
 /* The peer reads on: sends it what was kept, then answers what had to wait behind that. */
