@@ -16,14 +16,14 @@
 
 #define UNIX_PREFIX "unix:"
 
-#define EXPECTED_TARGET "expected HOST, HOST:PORT, [IPv6]:PORT or unix:PATH"
-#define EXPECTED_LISTEN "expected PORT, IPv4:PORT, [IPv6]:PORT or unix:PATH"
-#define EXPECTED_NUMERIC "expected a numeric address: names are not looked up to listen"
-#define EXPECTED_V6 "expected an IPv6 address in the brackets"
-#define EXPECTED_BRACKETS "expected an IPv6 address; with a port it is [IPv6]:PORT"
-#define EXPECTED_PORT "expected a port from 1 to 65535"
-#define EXPECTED_BIND_PORT "expected a port from 0 to 65535"
-#define EXPECTED_PATH "expected an absolute path or @NAME of at most 107 bytes behind unix:"
+#define EXPECTED_TARGET "HOST, HOST:PORT, [IPv6]:PORT or unix:PATH"
+#define EXPECTED_LISTEN "PORT, IPv4:PORT, [IPv6]:PORT or unix:PATH"
+#define EXPECTED_NUMERIC "a numeric address: names are not looked up to listen"
+#define EXPECTED_V6 "an IPv6 address in the brackets"
+#define EXPECTED_BRACKETS "an IPv6 address; with a port it is [IPv6]:PORT"
+#define EXPECTED_PORT "a port from 1 to 65535"
+#define EXPECTED_BIND_PORT "a port from 0 to 65535"
+#define EXPECTED_PATH "an absolute path or @NAME of at most 107 bytes behind unix:"
 
 _Static_assert(sizeof(struct addr_key) == 24, "every connection holds one");
 

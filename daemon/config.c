@@ -69,7 +69,7 @@ static const struct key keys[] = {
         exit_on_idle, 0, 0, A_DURATION),
     KEY("busy_poll", "DUR", "spin so long for the next message before sleeping (off)",
         KIND_BUSY_POLL, busy_poll, 0, 0, "on, off or a duration like 100us"),
-    KEY("log_level", "LEVEL", "debug, info, notice, warning, err", KIND_LEVEL, log_level, 0, 0,
+    KEY("log_level", "LEVEL", "debug, info, notice, warning, err, crit", KIND_LEVEL, log_level, 0, 0,
         "one of debug, info, notice, warning, err, crit"),
     KEY("log_target", "TARGET", "auto, journal, stderr, none", KIND_TARGET, log_target, 0, 0,
         "one of auto, journal, stderr, none"),
@@ -297,27 +297,57 @@ struct reader {
     const char *path;
     FILE *file;
     FILE *faults;
+    char *text;                     /* of the line, with no limit to its length */
+    size_t text_size;
     unsigned line;
     int read_error;
     int result;
 };
 
-static char *next_line(char *buf, int size, void *stream)
-{
-    struct reader *r = stream;
-    char *line = fgets(buf, size, r->file);
-
-    if (line)
-        r->line++;
-    else if (ferror(r->file))
-        r->read_error = errno;      /* a directory can be opened, and fails here */
-    return line;
-}
-
 static void fault(struct reader *r, int error)
 {
     if (r->result == 0)
         r->result = error;
+}
+
+/* Whether inih can take the line; what is wrong with it is told here, as inih tells of the first such
+ * line only, and cuts a long one into several. */
+static bool check_line(struct reader *r, const char *line, int size)
+{
+    if (*line == '\0' || *line == '#' || *line == ';')
+        return false;
+    if (strlen(line) >= (size_t)size) {
+        (void)fprintf(r->faults, "%s:%u: expected a line of at most %d bytes\n", r->path, r->line,
+                      size - 1);
+        fault(r, -EINVAL);
+        return false;
+    }
+    if (*line != '[' && !strpbrk(line, "=:")) {
+        (void)fprintf(r->faults, "%s:%u: expected KEY = VALUE, [tcptimerd] or a # comment\n",
+                      r->path, r->line);
+        fault(r, -EINVAL);
+        return false;
+    }
+    return true;
+}
+
+/* An indented line would be more of the value before it to inih; here every line is a pair. */
+static char *next_line(char *buf, int size, void *stream)
+{
+    struct reader *r = stream;
+    const char *line;
+
+    errno = 0;
+    if (getline(&r->text, &r->text_size, r->file) < 0) {
+        if (!feof(r->file))
+            r->read_error = errno;  /* a directory can be opened, and fails here */
+        return NULL;
+    }
+    r->line++;
+    r->text[strcspn(r->text, "\r\n")] = '\0';
+    line = r->text + strspn(r->text, " \t");
+    (void)snprintf(buf, (size_t)size, "%s", check_line(r, line, size) ? line : "");
+    return buf;
 }
 
 static int take_pair(void *user, const char *section, const char *key, const char *value)
@@ -370,6 +400,7 @@ int config_read_file(struct config *c, const char *path, FILE *faults)
                       bad_line);
         fault(&r, -EINVAL);
     }
+    free(r.text);
     (void)fclose(r.file);           /* it was only read */
     return r.result;
 }
