@@ -123,10 +123,11 @@ static void judge_gap(struct verdict *v, const struct work *w, const struct wher
     double sum = 0, weight = 0;
 
     for (size_t i = w->first; i < w->end; i++) {
-        double base = (double)(l->least[i].out + l->least[i].back), n = w->all->pairs[i].weight;
+        double base, n = w->all->pairs[i].weight;
 
         if (v->fastest[i] == HUGE_VAL)
-            continue;
+            continue;               /* no sample of this group: it has no minima either */
+        base = (double)(l->least[i].out + l->least[i].back);
         sum += n * (MIN(v->fastest[i], w->all->fastest[i]) - base);
         weight += n;
     }
