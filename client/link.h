@@ -55,7 +55,8 @@ struct link {
     bool is_dirty;                  /* in the list of those to be flushed */
     bool is_told;                   /* the server said that it stops */
     bool is_known;                  /* it was up before: a loss is an outage */
-    unsigned n_tries;               /* since it was last up */
+    bool is_out;                    /* an outage that is no matter of moments: nothing waits for
+                                     * its end */
     nsec_t down_since;              /* an outage, 0 = none */
     uint64_t n_lost;                /* in this outage */
     uint64_t n_resent;

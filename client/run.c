@@ -32,6 +32,9 @@
 
 #define REPORTER_NICE 10
 
+/* From the word to start to the start: all runners have heard it by then. */
+#define START_DELAY (5 * NSEC_PER_MSEC)
+
 struct run {
     const struct options *options;
     const struct clock_src *clock;
@@ -138,7 +141,7 @@ static void follow_phases(struct run *run)
 {
     if (!run->has_begun && all_are(run, RUNNER_STANDBY)) {
         run->has_begun = true;
-        run->config.start = clock_now(run->clock);
+        run->config.start = clock_now(run->clock) + START_DELAY;
         command_all(run, RUNNER_GO);
         return;
     }

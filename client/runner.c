@@ -104,7 +104,7 @@ static void take_due(struct runner *r, nsec_t now)
 
         r->next_link = r->next_link + 1 == r->share.n_links ? 0 : r->next_link + 1;
         hist_record(r->tally.result.lateness, now - due);
-        if (swarm_is_out(l)) {
+        if (l->is_out) {
             swarm_skip(&r->swarm, l, due);
         } else if (swarm_push(&r->swarm, l, due) < 0) {
             out_of_memory(r);

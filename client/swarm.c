@@ -11,8 +11,9 @@
 /* Connections that are being made at a time: a backlog holds them all. */
 #define OPENING_MAX 128
 
-/* Trying again after a lost connection: at once, then after these, in the mean. */
-#define BACKOFF_FIRST (100 * NSEC_PER_MSEC)
+/* Trying again after a lost connection: at once, then after a quarter of the time it has been away,
+ * within these, so that the length of an outage is known that well. */
+#define BACKOFF_MIN (100 * NSEC_PER_MSEC)
 #define BACKOFF_MAX (5 * NSEC_PER_SEC)
 
 /* Between two sweeps, so that a thousand deadlines close together cost no more than one. */
@@ -79,10 +80,9 @@ static void give_up(struct swarm *s, struct link *l, nsec_t now)
 }
 
 /* Half to one and a half of the mean: a thousand clients of one server do not come back at once. */
-static nsec_t backoff(struct link *l)
+static nsec_t backoff(struct link *l, nsec_t now)
 {
-    unsigned n_doublings = MIN(l->n_tries, 10U);
-    nsec_t mean = MIN(BACKOFF_FIRST << n_doublings, BACKOFF_MAX);
+    nsec_t mean = MIN(MAX((now - l->down_since) / 4, BACKOFF_MIN), BACKOFF_MAX);
 
     return mean / 2 + rng_next_u64(&l->target.rng) % mean;
 }
@@ -90,32 +90,50 @@ static nsec_t backoff(struct link *l)
 static void begin_outage(struct swarm *s, struct link *l, nsec_t now)
 {
     l->down_since = now;
-    l->n_tries = 0;
+    l->is_out = false;
     l->n_lost = l->n_resent = l->n_not_sent = 0;
-    tally_text(s->config.tally, RECORD_OUTAGE, l, now, l->reason);
+    if (is_endless(s))              /* else either nobody notices, or the run ends with a line */
+        tally_text(s->config.tally, RECORD_OUTAGE, l, now, l->reason);
+}
+
+/* A run with an end takes no outage, but a server that restarts is none yet. */
+static bool may_try_again(const struct swarm *s, const struct link *l, nsec_t now)
+{
+    if (!l->is_known)
+        return false;
+    return is_endless(s) || (l->is_told && now - l->down_since < s->config.options->timeout);
 }
 
 /* No connection could be had, as l->reason says. */
 static void link_failed(struct swarm *s, struct link *l, nsec_t now)
 {
-    if (!l->is_known || !is_endless(s)) {
+    if (!may_try_again(s, l, now)) {
         give_up(s, l, now);
-        fail(s, RUN_ERROR_CONNECT, l->reason);
+        fail(s, l->is_known ? RUN_ERROR_CONNECTION_LOST : RUN_ERROR_CONNECT, l->reason);
         return;
     }
 
     if (l->down_since == 0)
         begin_outage(s, l, now);
-    give_up(s, l, now);
-    l->deadline = now + backoff(l);
-    l->n_tries++;
+    if (is_endless(s)) {
+        l->is_out = true;
+        give_up(s, l, now);
+    }
+    l->deadline = now + backoff(l, now);
     expect_deadline(s, l->deadline);
+}
+
+/* Nobody is there any more: what was told before is history. */
+static void cannot_connect(struct swarm *s, struct link *l, nsec_t now)
+{
+    l->is_told = false;
+    link_failed(s, l, now);
 }
 
 static void reopen(struct swarm *s, struct link *l, nsec_t now)
 {
     if (link_open(l, now) < 0)
-        link_failed(s, l, now);
+        cannot_connect(s, l, now);
     else
         expect_deadline(s, l->deadline);
 }
@@ -166,7 +184,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
     link_is_up(l);
     l->is_known = true;
     l->is_told = false;
-    l->n_tries = 0;
+    l->is_out = false;
     s->n_up++;
     hist_record(tally->result.connect, l->connect_time);
     if (!s->has_greeted) {
@@ -193,7 +211,7 @@ static void handle_connecting(struct swarm *s, struct link *l)
     nsec_t now = clock_now(s->config.clock);
 
     if (link_writable(l, now) < 0) {
-        link_failed(s, l, now);
+        cannot_connect(s, l, now);
         return;
     }
     expect_deadline(s, l->deadline);
@@ -319,7 +337,7 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
         return true;
     case TARGET_TRY_TEXT:
         if (link_try_text(l, read->now) < 0)
-            link_failed(s, l, read->now);
+            cannot_connect(s, l, read->now);
         else
             expect_deadline(s, l->deadline);
         return false;
@@ -437,7 +455,7 @@ static void sweep_link(struct swarm *s, struct link *l, nsec_t now)
     if (l->state == LINK_DOWN)
         reopen(s, l, now);
     else if (link_expire(l, now) < 0)
-        link_failed(s, l, now);
+        cannot_connect(s, l, now);
     else
         expect_deadline(s, l->deadline);
 }

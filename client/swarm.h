@@ -58,12 +58,6 @@ int swarm_push(struct swarm *s, struct link *l, nsec_t due);
 /* Room for messages on this link, without one having to wait for replies. */
 size_t swarm_room(const struct swarm *s, const struct link *l);
 
-/* Whether messages for this link have nowhere to go for now: its outage is no matter of moments. */
-static inline bool swarm_is_out(const struct link *l)
-{
-    return l->down_since > 0 && l->n_tries > 0;
-}
-
 /* A message was due on a link that is out: counted. */
 void swarm_skip(struct swarm *s, struct link *l, nsec_t due);
 
