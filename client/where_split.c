@@ -64,16 +64,18 @@ static struct arrival find_arrival(const struct where_trail *t, const struct whe
     return a;
 }
 
-static struct arrival find_receipt(const struct where_trail *t, const struct where_sample *s,
-                                   const struct axis *axis, int64_t departure)
+static struct arrival find_receipt(const struct where_trail *t, const struct where_origin *o,
+                                   const struct where_sample *s, const struct axis *axis,
+                                   int64_t departure)
 {
     struct arrival a = {.low = axis->end, .high = axis->end};
+    int64_t earliest;
 
     if (!is_shared(s, SAMPLE_RX_SHARED))
         return a;
 
-    a.low = t->received == INT64_MIN ? departure
-                                     : clamp(t->received - axis->zero_client, departure, a.high);
+    earliest = MAX(where_client_time(o, s->rx_earliest), t->received);
+    a.low = clamp(earliest - axis->zero_client, departure, a.high);
     if (t->unread_to != INT64_MIN)
         a.away = overlap(a.low, a.high, t->unread_from - axis->zero_client,
                          t->unread_to - axis->zero_client);
@@ -121,7 +123,7 @@ static void split_by_lines(struct where_parts *p, const struct where_trail *t,
                          .end = rx - send - base};
     departure = clamp(where_at_rate(l, where_departure(o, s)) - axis.zero_server, 0, axis.end);
     in = find_arrival(t, f, o, s, &axis, departure);
-    back = find_receipt(t, s, &axis, departure);
+    back = find_receipt(t, o, s, &axis, departure);
 
     p->error = f->fit.error;
     p->ns[PART_BASE] = (nsec_t)base;
