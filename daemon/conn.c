@@ -29,6 +29,9 @@
  * the request path then writes to no neighbour's cache line, and a timeout is late by that part. */
 #define RENEWAL_PART 16
 
+/* When it is known this well when a message came, all that is there can be read in one go. */
+#define ALONE_ABOVE (50 * NSEC_PER_USEC)
+
 struct conn_backlog {
     size_t out_at, out_len;         /* unsent replies in `data` */
     struct session_input input;     /* what is to be answered after them; `bytes` in `data` */
@@ -426,15 +429,16 @@ static void answer(struct conn *c, struct session_input *in)
         settle(c, n_messages);
 }
 
-static void describe_arrival(struct conn *c, const struct stream_rx *rx, struct session_input *in)
+/* @earliest: nothing of the input can have arrived before [ns, monotonic] */
+static void describe_arrival(struct conn *c, const struct stream_rx *rx, nsec_t earliest,
+                             struct session_input *in)
 {
     struct conn_shared *shared = c->shared;
     nsec_t now = clock_now(shared->clock);
-    nsec_t earliest = MAX(session_last_arrival(&c->session), shared->looked_at);
 
-    if (rx->stamp_real > 0 &&
-        stamp_bridge_convert(&shared->bridge, rx->stamp_real, now, &in->arrival)) {
-        in->kernel_stamp = true;
+    in->kernel_stamp = rx->stamp_real > 0 && stamp_bridge_convert(&shared->bridge, rx->stamp_real,
+                                                                  now, &in->arrival);
+    if (in->kernel_stamp) {
         in->arrival_real = rx->stamp_real;
         stats_add(shared->stats, stamps_kernel, 1);
     } else {
@@ -447,13 +451,52 @@ static void describe_arrival(struct conn *c, const struct stream_rx *rx, struct 
     in->away = shared->away;
 }
 
+/*
+ * Reads what came behind the first message. A stamp is that of a whole packet's last byte, and what
+ * waits in the kernel may have been merged into one: if already the next byte has another stamp,
+ * then the first message's is its own.
+ */
+static void read_behind(struct conn *c, nsec_t earliest, struct session_input *in)
+{
+    char *end = c->shared->rx + in->len;
+    struct session_input first = *in;
+    struct stream_rx rx, rest;
+    ssize_t n = stream_recv(&c->stream, end, 1, &rx);
+    bool alone;
+
+    if (n <= 0)
+        return;                     /* what is wrong shows at the next look */
+    alone = first.kernel_stamp && rx.stamp_real > 0 && rx.stamp_real != first.arrival_real;
+    if (rx.n_queued > 0) {
+        ssize_t more = stream_recv(&c->stream, end + n, CONN_RX_SIZE - first.len - 1, &rest);
+
+        if (more > 0) {
+            rx = rest;
+            n += more;
+        }
+    }
+
+    in->len += (size_t)n;
+    describe_arrival(c, &rx, alone ? first.arrival : earliest, in);
+    if (alone) {
+        in->n_behind = (size_t)n;
+        in->first_arrival = first.arrival;
+        in->first_arrival_real = first.arrival_real;
+    }
+}
+
 static void read_and_answer(struct conn *c)
 {
     struct conn_shared *shared = c->shared;
     struct session_input in = {.bytes = shared->rx};
+    nsec_t earliest = MAX(session_last_arrival(&c->session), shared->looked_at);
+    size_t len = CONN_RX_SIZE - 1;  /* one byte can always follow */
     struct stream_rx rx;
-    ssize_t n = stream_recv(&c->stream, shared->rx, CONN_RX_SIZE, &rx);
+    ssize_t n;
 
+    if (c->has_stamps && shared->now > earliest + ALONE_ABOVE)
+        len = MIN(len, session_rest(&c->session));
+    n = stream_recv(&c->stream, shared->rx, len, &rx);
     if (n == -EAGAIN)
         return;
     if (n < 0) {
@@ -466,7 +509,10 @@ static void read_and_answer(struct conn *c)
     }
 
     in.len = (size_t)n;
-    describe_arrival(c, &rx, &in);
+    describe_arrival(c, &rx, earliest, &in);
+    c->has_stamps = in.kernel_stamp;
+    if (len < CONN_RX_SIZE - 1 && rx.n_queued > 0)
+        read_behind(c, earliest, &in);
     answer(c, &in);
 }
 

@@ -85,6 +85,7 @@ struct conn {
     uint32_t events;                /* what the loop waits for */
     uint16_t port;                  /* the peer's */
     uint8_t phase;
+    bool has_stamps;                /* the kernel stamped what was read last */
 };
 
 /* Allocates what a worker's connections share; @s has its borrowed parts. Return: 0 or -ENOMEM. */

@@ -21,7 +21,34 @@ enum line_end {
 
 void session_init(struct session *s, nsec_t accepted)
 {
-    *s = (struct session){.start = accepted, .hello = PROTO_HELLO_INIT};
+    *s = (struct session){
+        .start = accepted, .hello = PROTO_HELLO_INIT, .n_request = PROTO_REQUEST_LEN};
+}
+
+size_t session_rest(const struct session *s)
+{
+    switch ((enum session_speech)s->speech) {
+    case SESSION_UNDECIDED:
+    case SESSION_TEXT:
+        return TEXT_UUID_LEN - s->n_held;
+    case SESSION_HELLO:
+        return PROTO_HELLO_MAX;
+    case SESSION_NATIVE:
+        break;
+    }
+    /* Most clients send requests of one length. */
+    return s->n_discard > 0 ? s->n_discard : s->n_request - s->n_held;
+}
+
+/* Is a message that has @behind bytes of input behind it the one that was read alone? */
+static bool came_alone(const struct session_input *in, size_t behind)
+{
+    return in->n_behind > 0 && behind >= in->n_behind;
+}
+
+static nsec_t arrival_of(const struct session_input *in, size_t behind)
+{
+    return came_alone(in, behind) ? in->first_arrival : in->arrival;
 }
 
 /*
@@ -137,7 +164,7 @@ static enum session_result text_feed(struct session *s, struct session_input *in
 
         n = s->line_end == LINE_END_HALF ? 0 : text_uuid_match(s->n_held, in->bytes, in->len);
         if (n == TEXT_UUID_LEN) {
-            text_reply(s, in->bytes, in->arrival, out);
+            text_reply(s, in->bytes, arrival_of(in, in->len - n), out);
             consume(in, n);
             continue;
         }
@@ -148,7 +175,7 @@ static enum session_result text_feed(struct session *s, struct session_input *in
         if (n > 0)
             s->line_end = LINE_END_NONE;
         if (s->n_held == TEXT_UUID_LEN) {
-            text_reply(s, s->held, in->arrival, out);
+            text_reply(s, s->held, arrival_of(in, in->len), out);
             s->n_held = 0;
         } else if (in->len > 0) {
             return text_fault(s, *in->bytes, out);
@@ -194,7 +221,8 @@ static void native_reply(struct session *s, const uint8_t *head, size_t behind,
 {
     struct proto_request request;
     struct proto_reply reply;
-    nsec_t previous = take_arrival(s, in->arrival);
+    bool alone = came_alone(in, behind);
+    nsec_t previous = take_arrival(s, alone ? in->first_arrival : in->arrival);
 
     proto_request_decode(head, &request);
 
@@ -203,12 +231,12 @@ static void native_reply(struct session *s, const uint8_t *head, size_t behind,
         .padding = request.reply_padding,
         .delta = s->last - previous,
         .arrival = session_last_arrival(s),
-        .arrival_real = in->arrival_real,
+        .arrival_real = alone ? in->first_arrival_real : in->arrival_real,
         .flags = in->kernel_stamp ? PROTO_REPLY_KERNEL_STAMP : 0,
     };
     memcpy(reply.uuid, request.uuid, sizeof(reply.uuid));
     /* The stamp is of the last byte of all that the kernel held when it was read. */
-    if (in->more || behind > 0) {
+    if (!alone && (in->more || behind > 0)) {
         reply.flags |= PROTO_REPLY_SHARED_STAMP;
         reply.flags |= in->away ? PROTO_REPLY_SERVER_AWAY : 0;
         reply.window = in->window;
@@ -324,6 +352,7 @@ static enum session_result native_feed(struct session *s, const struct session_t
         n_head = (size_t)r - s->n_held;
         s->n_discard = frame.tail_len;
         if (frame.type == PROTO_REQUEST) {
+            s->n_request = PROTO_REQUEST_LEN + frame.tail_len;
             if (in->len - n_head < frame.tail_len) {
                 memmove(s->held, head, PROTO_REQUEST_LEN);
                 s->n_held = PROTO_REQUEST_LEN;

@@ -19,6 +19,7 @@
 struct session {
     nsec_t start;                   /* the earlier of accept and first arrival [ns, monotonic] */
     nsec_t last;                    /* arrival of the previous message [ns since start] */
+    uint32_t n_request;             /* native: length of the last request [bytes] */
     uint32_t n_discard;             /* native: bytes of the present frame's tail still to skip */
     uint32_t n_padding;             /* native: bytes of the present reply's padding still to write */
     struct proto_hello hello;       /* native: what the client said */
@@ -48,10 +49,15 @@ struct session_terms {
     struct proto_limits limits;
 };
 
-/* One read's worth of input. */
+/* Input, as it was read in one go. */
 struct session_input {
     const char *bytes;
     size_t len;
+    /* Where the first message was read alone and has a stamp of its own: */
+    size_t n_behind;                /* bytes at the end that came behind it; 0 = it has none */
+    nsec_t first_arrival;           /* of the message [ns, monotonic] */
+    nsec_t first_arrival_real;      /* the same moment [ns, real time] */
+    /* Of all others: */
     nsec_t arrival;                 /* of the last byte [ns, monotonic] */
     nsec_t arrival_real;            /* the same moment [ns, real time] */
     nsec_t window;                  /* how long before it any byte can have arrived [ns] */
@@ -92,6 +98,13 @@ enum session_result {
 
 /* A session that began at @accepted [ns, monotonic]. */
 void session_init(struct session *s, nsec_t accepted);
+
+/**
+ * session_rest() - how much of the present message is still to come
+ *
+ * Return: the bytes up to its end, or up to where the next message probably ends; > 0.
+ */
+size_t session_rest(const struct session *s);
 
 /**
  * session_feed() - answer what has arrived

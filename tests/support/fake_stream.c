@@ -46,6 +46,7 @@ static ssize_t fake_recv(void *ctx, void *buf, size_t len, struct stream_rx *ret
     *ret_rx = read->info;
     read->bytes = (const char *)read->bytes + n;
     read->len -= n;
+    ret_rx->n_queued += (uint32_t)read->len;
     if (read->len == 0)
         fake->next_read++;
     return (ssize_t)n;

@@ -63,6 +63,87 @@ static void test_kernel_stamp_is_the_arrival(void **state)
     assert_int_equal(f->stats.stamps_kernel, 1);
 }
 
+/* A native client whose messages the kernel stamps; the last stamp was @by ago. */
+static void greet_and_stamp(struct conn_fixture *f, nsec_t by)
+{
+    static uint8_t request[PROTO_REQUEST_LEN];
+
+    conn_fixture_feed(f, "tcptimer-hello version=1;");
+    proto_request_encode(request, &(struct proto_request){0});
+    fake_stream_will_read(&f->fake, request, sizeof(request));
+    f->fake.reads[f->fake.n_reads - 1].info.stamp_real = f->clock.real;
+    conn_fixture_ready(f, EPOLLIN);
+    fake_stream_clear_sent(&f->fake);
+    conn_fixture_advance(f, by);
+}
+
+/* Requests wait in the kernel, in packets with stamps of their own, @back before now. */
+static void will_read_packet(struct conn_fixture *f, const uint8_t *bytes, size_t len, nsec_t back,
+                             uint32_t n_queued)
+{
+    fake_stream_will_read(&f->fake, bytes, len);
+    f->fake.reads[f->fake.n_reads - 1].info =
+        (struct stream_rx){.stamp_real = f->clock.real - back, .n_queued = n_queued};
+}
+
+static struct proto_reply sent_reply(const struct conn_fixture *f, size_t index)
+{
+    struct proto_reply reply;
+
+    assert_in_range((index + 1) * PROTO_REPLY_LEN, 1, f->fake.n_sent);
+    proto_reply_decode(f->fake.sent + index * PROTO_REPLY_LEN, &reply);
+    return reply;
+}
+
+/* What came while the server was kept from reading does not make the first message late. */
+static void test_first_message_has_its_own_stamp_where_others_follow(void **state)
+{
+    struct conn_fixture *f = *state;
+    uint8_t requests[3 * PROTO_REQUEST_LEN];
+    struct proto_reply reply;
+
+    greet_and_stamp(f, 10 * NSEC_PER_MSEC);
+    for (uint64_t i = 0; i < 3; i++)
+        proto_request_encode(requests + i * PROTO_REQUEST_LEN, &(struct proto_request){.seq = i});
+    will_read_packet(f, requests, PROTO_REQUEST_LEN, 5 * NSEC_PER_MSEC, 2 * PROTO_REQUEST_LEN);
+    will_read_packet(f, requests + PROTO_REQUEST_LEN, 2 * PROTO_REQUEST_LEN, NSEC_PER_MSEC, 0);
+    conn_fixture_ready(f, EPOLLIN);
+
+    assert_int_equal(f->fake.n_sent, 3 * PROTO_REPLY_LEN);
+    reply = sent_reply(f, 0);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP);
+    assert_int_equal(reply.delta, 5 * NSEC_PER_MSEC);
+    assert_int_equal(reply.arrival_real, f->clock.real - 5 * NSEC_PER_MSEC);
+    assert_int_equal(reply.window, 0);
+    reply = sent_reply(f, 1);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP | PROTO_REPLY_SHARED_STAMP);
+    assert_int_equal(reply.delta, 4 * NSEC_PER_MSEC);
+    assert_int_equal(reply.window, 4 * NSEC_PER_MSEC);
+    reply = sent_reply(f, 2);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP);
+    assert_int_equal(reply.delta, 0);
+}
+
+/* The kernel merged what waited: the stamp of the whole is that of its last byte. */
+static void test_first_message_of_a_merged_packet_has_a_window(void **state)
+{
+    struct conn_fixture *f = *state;
+    uint8_t requests[2 * PROTO_REQUEST_LEN];
+    struct proto_reply reply;
+
+    greet_and_stamp(f, 10 * NSEC_PER_MSEC);
+    for (uint64_t i = 0; i < 2; i++)
+        proto_request_encode(requests + i * PROTO_REQUEST_LEN, &(struct proto_request){.seq = i});
+    will_read_packet(f, requests, sizeof(requests), NSEC_PER_MSEC, 0);
+    conn_fixture_ready(f, EPOLLIN);
+
+    assert_int_equal(f->fake.n_sent, 2 * PROTO_REPLY_LEN);
+    reply = sent_reply(f, 0);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP | PROTO_REPLY_SHARED_STAMP);
+    assert_int_equal(reply.delta, 9 * NSEC_PER_MSEC);
+    assert_int_equal(reply.window, 9 * NSEC_PER_MSEC);
+}
+
 /* What the peer does not take is kept, and nothing more is read before it has gone. */
 static void test_short_write_is_continued_when_the_peer_reads(void **state)
 {
@@ -748,6 +829,8 @@ int main(void)
         IN(test_message_is_answered_and_counted),
         IN(test_nothing_to_read_changes_nothing),
         IN(test_kernel_stamp_is_the_arrival),
+        IN(test_first_message_has_its_own_stamp_where_others_follow),
+        IN(test_first_message_of_a_merged_packet_has_a_window),
         IN(test_short_write_is_continued_when_the_peer_reads),
         IN(test_full_socket_is_waited_for),
         IN(test_input_behind_a_backlog_is_answered_after_it),
