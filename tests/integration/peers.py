@@ -132,8 +132,8 @@ class TextPeer:
     def await_read(self):
         """Waits until the other end's program has read all that was sent so far.
 
-        Only an AF_UNIX socket tells (unix(7), SIOCOUTQ); TCP's counts what the peer's kernel has not
-        acknowledged.
+        Only an AF_UNIX socket tells (unix(7), SIOCOUTQ); TCP's counts what the peer's kernel has
+        not acknowledged.
         """
         assert self.socket.family == socket.AF_UNIX
         poll_until(lambda: fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)) == bytes(4),

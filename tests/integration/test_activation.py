@@ -92,14 +92,15 @@ class TestInherited(support.Case):
             self.assertEqual(peer.replies(1)[0].uuid, message)
 
     def test_workers_share_one_listener(self):
-        """No worker may end up with all of the clients."""
+        """No worker may end up with nearly all of the clients. On a busy machine one may sleep on
+        for a while, so this is no test of equal shares."""
         listener = self.listener(backlog=4096)
         server = self.daemon('--workers=2', '--log-level=debug', inherited=[listener])
         peers = [TextPeer(self, listener.getsockname()) for _ in range(200)]
         for peer in peers:
             peer.exchange(new_uuid())
         for share in self.shares(server, listener):
-            self.assertGreaterEqual(share, 40)
+            self.assertGreaterEqual(share, 20)
 
     @staticmethod
     def shares(server, listener):
