@@ -27,10 +27,41 @@ static const uint8_t uuid_class[TEXT_UUID_LEN] = {
     [19 ... 22] = HEX, DASH, [24 ... 35] = HEX,
 };
 
+/* Sixteen characters at a time; a comparison gives 0xff where it holds. */
+typedef uint8_t chars __attribute__((vector_size(16)));
+
+static const uint8_t is_dash[TEXT_UUID_LEN] = {[8] = 0xff, [13] = 0xff, [18] = 0xff, [23] = 0xff};
+
+static inline chars match_chars(const char uuid[static TEXT_UUID_LEN], size_t at)
+{
+    chars c, dash, digit, letter;
+
+    memcpy(&c, uuid + at, sizeof(c));
+    memcpy(&dash, is_dash + at, sizeof(dash));
+    digit = (chars)(c - '0' < 10);
+    letter = (chars)((c | ('a' ^ 'A')) - 'a' < 6);
+
+    return (dash & (chars)(c == '-')) | (~dash & (digit | letter));
+}
+
+/* A whole UUID, the usual case: one by one its characters would take longer than its reply. */
+static bool is_uuid(const char bytes[static TEXT_UUID_LEN])
+{
+    chars good = match_chars(bytes, 0) & match_chars(bytes, 16) &
+                 match_chars(bytes, TEXT_UUID_LEN - sizeof(chars));
+    uint64_t halves[2];
+
+    memcpy(halves, &good, sizeof(halves));
+    return (halves[0] & halves[1]) == UINT64_MAX;
+}
+
 size_t text_uuid_match(size_t at, const char *bytes, size_t len)
 {
     size_t most = TEXT_UUID_LEN - at;
     size_t n = 0;
+
+    if (at == 0 && len >= TEXT_UUID_LEN && is_uuid(bytes))
+        return TEXT_UUID_LEN;
 
     if (len < most)
         most = len;
