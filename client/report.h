@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "client/machine.h"
 #include "client/options.h"
 #include "client/record.h"
 #include "client/result.h"
@@ -33,6 +34,7 @@ struct report_summary {
     bool is_final;                  /* else the run goes on */
     uint64_t n_dropped;             /* records that the reporter missed */
     struct where_stats *where;      /* borrowed; NULL if there was no run */
+    const struct machine *machine;  /* borrowed; likewise */
     struct slo slo;
     bool slo_met[SLO_CONDITIONS_MAX];
     int exit_status;
@@ -44,6 +46,8 @@ struct report_ops {
     void (*begin)(struct report *r, const char *protocol);
     /* Something happened; RECORD_CONNECTED comes as begin(). */
     void (*record)(struct report *r, const struct record *record);
+    /* Time passes: called some ten times a second; NULL = of no interest. */
+    void (*tick)(struct report *r, nsec_t now);
     /* A message was taken apart, some time after its record; NULL = of no interest. @ctx is the
      * report. */
     where_visit_fn row;
@@ -51,10 +55,20 @@ struct report_ops {
     void (*end)(struct report *r, const struct report_summary *summary);
 };
 
+/* What came since the last interval was reported. */
+struct report_interval {
+    nsec_t began;                   /* [ns, monotonic] */
+    struct hist *service;
+    struct hist *response;
+    uint64_t late;
+    uint64_t lost;
+};
+
 struct report {
     const struct report_ops *ops;
     struct report_context context;
     bool has_begun;
+    struct report_interval interval;        /* the NDJSON stream's own */
 };
 
 extern const struct report_ops report_text_ops;
@@ -64,6 +78,16 @@ extern const struct report_ops report_csv_ops;
 
 /* Whether the text report has a row for each reply. */
 bool report_text_shows_rows(const struct options *o);
+
+/* Whether the analysis could tell this part apart for any message at all. */
+static inline bool report_knows_part(const struct where_stats *where, enum where_part part)
+{
+    if (part == PART_QUEUED || part == PART_UNSPLIT)
+        return true;
+    if (part == PART_BASE)
+        return where_stats_clock(where)->n_messages > 0;
+    return where_stats_hist(where, part) != NULL;
+}
 
 /* Wall time of a moment on the monotonic clock [ns since the epoch]. */
 static inline nsec_t report_real_time(const struct report *r, nsec_t at)

@@ -14,6 +14,9 @@
 
 #define SCHEMA "tcptimer/1"
 
+/* Between two "interval" events of the stream. */
+#define INTERVAL NSEC_PER_SEC
+
 static void put_hist(struct json_writer *w, const char *key, const struct hist *h,
                      const struct options *o)
 {
@@ -164,7 +167,8 @@ static void put_table(struct json_writer *w, const struct result *res,
         json_begin_object(w, p->name);
         json_u64(w, "response_rtt_ns", row.rtt);
         for (size_t k = 0; k < ARRAY_SIZE(part_keys); k++)
-            json_u64(w, part_keys[k].key, row.ns[part_keys[k].part]);
+            put_if(w, part_keys[k].key, report_knows_part(where, part_keys[k].part),
+                   row.ns[part_keys[k].part]);
         json_u64(w, "messages", row.n_messages);
         json_end_object(w);
     }
@@ -269,6 +273,46 @@ static void put_slo(struct json_writer *w, const struct report_summary *s)
     json_end_array(w);
 }
 
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_string(w, key, text[0] ? text : NULL);
+}
+
+static void put_machine(struct json_writer *w, const struct machine *m, const struct result *res)
+{
+    nsec_t median = hist_value_at_percentile(res->service, 50);
+
+    if (!m) {
+        json_null(w, "environment");
+        return;
+    }
+    json_begin_object(w, "environment");
+    put_text(w, "kernel", m->kernel);
+    put_text(w, "cpu", m->cpu);
+    json_u64(w, "cpus", m->n_cpus);
+    put_text(w, "clock_source", m->clock_source);
+    put_text(w, "governor", m->governor);
+    put_text(w, "virtualization", m->virtualization);
+    put_if(w, "timer_slack_ns", m->timer_slack > 0, m->timer_slack);
+    json_u64(w, "clock_cost_ns", m->clock_cost);
+    put_if(w, "thread_rtt_ns", m->thread_rtt > 0, m->thread_rtt);
+    json_bool(w, "floor_warning", hist_count(res->service) > 0 && machine_is_floor(m, median));
+    put_text(w, "device", m->device);
+    json_begin_object(w, "offloads");
+    for (size_t i = 0; i < OFFLOAD_COUNT; i++) {
+        if (m->has_offload[i])
+            json_bool(w, machine_offload_name(i), m->offload[i]);
+        else
+            json_null(w, machine_offload_name(i));
+    }
+    json_end_object(w);
+    if (m->rx_coalesce_us >= 0)
+        json_u64(w, "rx_coalesce_us", (uint64_t)m->rx_coalesce_us);
+    else
+        json_null(w, "rx_coalesce_us");
+    json_end_object(w);
+}
+
 static void put_document_keys(struct json_writer *w, struct report *r,
                               const struct report_summary *s)
 {
@@ -303,6 +347,7 @@ static void put_document_keys(struct json_writer *w, struct report *r,
     json_u64(w, "outage_time_ns", res->outage_time);
     put_outages(w, r, res);
     put_slo(w, s);
+    put_machine(w, s->machine, res);
     json_u64(w, "records_dropped", s->n_dropped);
     json_bool(w, "interrupted", s->is_interrupted);
     put_error(w, res->error, res->message);
@@ -368,10 +413,36 @@ static void put_message(struct json_writer *w, uint64_t seq, const uint8_t uuid[
     json_u64(w, "connection", connection);
 }
 
+/* An interval is told even if nothing came in it. Without memory there are none. */
+static void stream_tick(struct report *r, nsec_t now)
+{
+    struct report_interval *i = &r->interval;
+    struct json_writer w;
+
+    if (!i->response || now - i->began < INTERVAL)
+        return;
+    begin_event(&w, r, "interval", now);
+    json_u64(&w, "duration_ns", now - i->began);
+    json_u64(&w, "received", hist_count(i->response));
+    json_u64(&w, "late", i->late);
+    json_u64(&w, "lost", i->lost);
+    put_hist(&w, "service_rtt_ns", i->service, r->context.options);
+    put_hist(&w, "response_rtt_ns", i->response, r->context.options);
+    end_event(&w);
+
+    hist_reset(i->service);
+    hist_reset(i->response);
+    i->late = i->lost = 0;
+    i->began = now;
+}
+
 static void stream_begin(struct report *r, const char *protocol)
 {
     struct json_writer w;
 
+    r->interval.began = clock_now(r->context.clock);
+    if (hist_new(&r->interval.service) < 0 || hist_new(&r->interval.response) < 0)
+        r->interval.response = NULL;
     begin_event(&w, r, "start", clock_now(r->context.clock));
     json_string(&w, "schema", SCHEMA);
     json_string(&w, "host", r->context.host);
@@ -388,6 +459,11 @@ static void stream_reply(struct report *r, const struct record *record)
     uint16_t rx = s->flags & (SAMPLE_RX_KERNEL | SAMPLE_RX_SHARED);
     struct json_writer w;
 
+    if (r->interval.response && !(s->flags & SAMPLE_OMIT)) {
+        hist_record(r->interval.service, record_service(record));
+        hist_record(r->interval.response, record_response(record));
+        r->interval.late += record_service(record) > r->context.options->timeout;
+    }
     begin_event(&w, r, "reply", s->read);
     put_message(&w, s->seq, s->uuid, s->conn);
     json_u64(&w, "service_rtt_ns", record_service(record));
@@ -453,9 +529,11 @@ static void stream_record(struct report *r, const struct record *record)
         stream_lost(r, record, "timeout");
         return;
     case RECORD_MISSING:
+        r->interval.lost++;
         stream_lost(r, record, "passed_over");
         return;
     case RECORD_LOST:
+        r->interval.lost++;
         stream_lost(r, record, "connection_lost");
         return;
     case RECORD_WRONG:
@@ -480,6 +558,7 @@ static void stream_summary(struct report *r, const struct report_summary *s, con
     end_event(&w);
 }
 
+/* Asked for by a signal: the document so far. */
 static void stream_interim(struct report *r, const struct report_summary *s)
 {
     stream_summary(r, s, "interval");
@@ -497,11 +576,15 @@ static void stream_end(struct report *r, const struct report_summary *s)
         end_event(&w);
     }
     stream_summary(r, s, "end");
+    hist_free(r->interval.service);
+    hist_free(r->interval.response);
+    r->interval = (struct report_interval){.began = 0};
 }
 
 const struct report_ops report_json_stream_ops = {
     .begin = stream_begin,
     .record = stream_record,
+    .tick = stream_tick,
     .interim = stream_interim,
     .end = stream_end,
 };

@@ -171,10 +171,21 @@ static const struct {
     enum where_part part;
     const char *title;
 } columns[] = {
-    {PART_QUEUED, "queued"}, {PART_BASE, "base"},     {PART_FORWARD, "out"},
+    {PART_QUEUED, "queued"},    {PART_BASE, "base"},   {PART_FORWARD, "out"},
     {PART_RESIDENCE, "server"}, {PART_RETURN, "back"}, {PART_WAKEUP, "wake-up"},
     {PART_UNSPLIT, "unsplit"},
 };
+
+static void print_parts(FILE *out, const struct where_stats *where,
+                        const nsec_t ns[static PART_COUNT], int digits)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
+        if (report_knows_part(where, columns[i].part))
+            (void)fprintf(out, " %8.*f", digits, ms((double)ns[columns[i].part]));
+        else
+            (void)fprintf(out, " %8s", "-");
+    }
+}
 
 static void print_where_titles(FILE *out, const char *first, const char *second)
 {
@@ -201,8 +212,7 @@ static void print_where(FILE *out, const struct options *o, const struct report_
             where_table_row(where_stats_table(s->where), p->value, rtt, &row) < 0)
             continue;
         (void)fprintf(out, "p%-9s %9.*f", p->name, digits, ms((double)row.rtt));
-        for (size_t k = 0; k < ARRAY_SIZE(columns); k++)
-            (void)fprintf(out, " %8.*f", digits, ms((double)row.ns[columns[k].part]));
+        print_parts(out, s->where, row.ns, digits);
         (void)fputc('\n', out);
     }
 }
@@ -244,10 +254,27 @@ static void print_worst(FILE *out, struct where_stats *where, int digits)
 
         uuid_unparse_lower(m->uuid, uuid);
         (void)fprintf(out, "%-10" PRIu64 " %9.*f", m->seq, digits, ms((double)m->response));
-        for (size_t k = 0; k < ARRAY_SIZE(columns); k++)
-            (void)fprintf(out, " %8.*f", digits, ms((double)m->parts.ns[columns[k].part]));
+        print_parts(out, where, m->parts.ns, digits);
         (void)fprintf(out, "  %s, %s\n", cause_name(m->cause), uuid);
     }
+}
+
+static void print_machine(FILE *out, const struct machine *m, nsec_t median)
+{
+    (void)fprintf(out, "\nmachine: %s, %u x %s", m->kernel, m->n_cpus,
+                  m->cpu[0] ? m->cpu : "CPU");
+    if (m->clock_source[0])
+        (void)fprintf(out, ", clock %s", m->clock_source);
+    if (m->governor[0])
+        (void)fprintf(out, ", governor %s", m->governor);
+    if (m->virtualization[0])
+        (void)fprintf(out, ", virtual (%s)", m->virtualization);
+    if (m->device[0])
+        (void)fprintf(out, ", %s", m->device);
+    (void)fputc('\n', out);
+    if (machine_is_floor(m, median))
+        (void)fprintf(out, "warning: waking up two of its own threads takes this machine %.4f ms, "
+                      "more than a tenth of the median\n", ms((double)m->thread_rtt));
 }
 
 static void print_slo(FILE *out, const struct report_summary *s)
@@ -278,6 +305,7 @@ static void print_summary(struct report *r, const struct report_summary *s)
         print_where(out, r->context.options, s, digits);
         print_clocks(out, s->where, digits);
         print_worst(out, s->where, digits);
+        print_machine(out, s->machine, hist_value_at_percentile(res->service, 50));
     }
     print_slo(out, s);
 }

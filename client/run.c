@@ -56,6 +56,7 @@ struct run {
     struct warnings warnings;
     struct run_log *log;
     struct analysis *analysis;
+    struct machine machine;
 };
 
 static void command_all(struct run *run, enum runner_command command)
@@ -160,6 +161,7 @@ static struct report_summary summarise(struct run *run, const struct result *res
     if (run->analysis) {
         analysis_close(run->analysis);
         s.where = analysis_stats(run->analysis);
+        s.machine = &run->machine;
     }
     for (uint32_t i = 0; i < run->n_runners; i++)
         s.n_dropped += ring_dropped(&run->runners[i]->tally.ring);
@@ -230,6 +232,8 @@ static void report_loop(struct run *run)
         handle_signals(run);
         follow_phases(run);
         n = drain_records(run);
+        if (run->has_begun && run->report.ops->tick)
+            run->report.ops->tick(&run->report, clock_now(run->clock));
         tick = n > RECORDS_FAST ? TICK_FAST_MS : TICK_SLOW_MS;
     }
 }
@@ -374,8 +378,6 @@ static int start_runners(struct run *run)
             return fail(run, RUN_ERROR_SYSTEM, "setting up: %s", strerror(-r));
         run->n_runners++;
     }
-    /* A sleep may else last 50 us longer than asked for; threads inherit it, prctl(2). */
-    (void)prctl(PR_SET_TIMERSLACK, 1UL);
     for (; run->n_started < run->n_runners; run->n_started++) {
         r = runner_start(run->runners[run->n_started]);
         if (r < 0)
@@ -434,6 +436,9 @@ static int set_up(struct run *run)
     run->config.link.timeout = run->options->timeout;
     run->config.report_fd = run->report_fd;
     target_config_init(&run->config.link.target, run->clock, run->options);
+    /* A sleep may else last 50 us longer than asked for; threads inherit it, prctl(2). */
+    (void)prctl(PR_SET_TIMERSLACK, 1UL);
+    machine_read(&run->machine, run->clock, &run->addrs[0]);
     r = analysis_new(&run->analysis, run->options->connections, run->options->worst,
                      run->options->connect, run->report.ops->row, &run->report);
     if (r < 0)

@@ -2,6 +2,7 @@
 #include "client/swarm.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -352,8 +353,8 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
         return false;
     case TARGET_ENDED:
         if (l->target.state != TARGET_LEAVING)
-            link_say(l, "connection closed by the server%s%s", event->text[0] ? " " : "",
-                     event->text);
+            link_say(l, "connection closed by the server%s%s, after %" PRIu64 " replies",
+                     event->text[0] ? " " : "", event->text, l->n_replies);
         link_lost(s, l, RUN_ERROR_CONNECTION_LOST, true, read->now);
         return false;
     case TARGET_BROKEN:
