@@ -86,6 +86,9 @@ enum cause cause_of(const struct where_parts *parts, uint16_t flags, const struc
                   part != PART_FORWARD);
     if (why != CAUSE_UNKNOWN)
         return why;
-    return part == PART_FORWARD ? CAUSE_PATH_OUT : part == PART_RETURN ? CAUSE_PATH_BACK
-                                                                       : CAUSE_UNKNOWN;
+    if (part == PART_FORWARD && flags & SAMPLE_ARRIVAL_KERNEL)
+        return CAUSE_PATH_OUT;
+    if (part == PART_RETURN && flags & SAMPLE_RX_KERNEL)
+        return CAUSE_PATH_BACK;
+    return CAUSE_UNKNOWN;
 }

@@ -67,8 +67,9 @@ struct cause_note {
  *    - way out or unsplit, our Nagle is on with data unacknowledged, and the delay is that of a
  *      delayed ACK (40 ms, Linux' TCP_DELACK_MIN): delayed_ack;
  *    - we waited for a CPU for most of that time: local_wakeup (the send stamp is taken before the
- *      system call; and without kernel stamps the way back contains our wake-up);
- *    - else path_out, path_back, or unknown for what could not be split.
+ *      system call; and without a kernel stamp the way back contains our wake-up);
+ *    - else path_out or path_back; but unknown for what could not be split, and without a kernel
+ *      stamp, as then the way contains its reader's wake-up.
  */
 enum cause cause_of(const struct where_parts *parts, uint16_t flags,
                     const struct cause_note *note);

@@ -21,6 +21,9 @@
 #define SLOPE_UNTOLD 100e-6
 #define CRYSTAL 200e-6
 
+/* One way that is touched closely by luck is no good witness: its error bar counts so often. */
+#define ONE_SIDED 3
+
 /* A base that is lower in one part of a stretch than in the rest of it has shifted only where both
  * parts last: what is shorter is congestion. */
 #define SHIFT_SPAN ((int64_t)(10 * NSEC_PER_SEC))
@@ -189,7 +192,7 @@ static double closeness(const struct verdict *v, const struct work *w, int side)
     return 3 * v->quartile[side] * per_run / (log(4.0 / 3) * n_known(w)) + 1;
 }
 
-/* How far off the slope may be: whatever bounds it best, one way or both. */
+/* How far off the slope may be: whatever bounds it best, both ways or, less surely, one alone. */
 static double slope_error(const struct verdict *v, const struct work *w, double slope)
 {
     double out = closeness(v, w, 0), back = closeness(v, w, 1);
@@ -199,7 +202,18 @@ static double slope_error(const struct verdict *v, const struct work *w, double 
     double out_band = skew_band(&out_aim, slope, out);
     double back_band = skew_band(&back_aim, slope, back);
 
-    return fmin(both_band, fmin(out_band, back_band));
+    return fmin(both_band, ONE_SIDED * fmin(out_band, back_band));
+}
+
+/* The shortest of all groups. */
+static int64_t least_base(const struct work *w, const struct where_lines *l)
+{
+    int64_t least = INT64_MAX;
+
+    for (size_t i = w->first; i < w->end; i++)
+        if (w->all->pairs[i].weight > 0)
+            least = MIN(least, l->least[i].out + l->least[i].back);
+    return least;
 }
 
 /* Tries the slope that suits one way alone best. */
@@ -211,12 +225,13 @@ static void try_side(struct verdict *v, struct where_lines *l, const struct work
     struct verdict other;
 
     if (skew_height(&both, slope) - skew_height(&both, alone) >
-        v->quartile[0] + v->quartile[1] + NOISE)
+        closeness(v, w, 0) + closeness(v, w, 1) + NOISE)
         return;
 
     draw(l, w, alone);
     judge(&other, w, l);
-    if (2 * MIN(other.median[0], other.median[1]) < MIN(v->median[0], v->median[1]))
+    if (least_base(w, l) >= 0 &&
+        2 * MIN(other.median[0], other.median[1]) < MIN(v->median[0], v->median[1]))
         *v = other;
     else
         draw(l, w, slope);
@@ -257,15 +272,20 @@ static void find_shift(struct where_fit *fit, const struct verdict *v, double ga
     }
 }
 
-/* The shortest of all groups. */
-static int64_t least_base(const struct work *w, const struct where_lines *l)
+/* Takes a slope from elsewhere, unless that makes a way shorter than no time at all. */
+static void assume(struct where_fit *fit, struct verdict *v, struct where_lines *l,
+                   const struct work *w, double prior)
 {
-    int64_t least = INT64_MAX;
+    double slope = l->slope;
 
-    for (size_t i = w->first; i < w->end; i++)
-        if (w->all->pairs[i].weight > 0)
-            least = MIN(least, l->least[i].out + l->least[i].back);
-    return least;
+    draw(l, w, prior);
+    if (least_base(w, l) < 0) {
+        draw(l, w, slope);
+        return;
+    }
+    fit->validity = WHERE_SKEW_ASSUMED;
+    fit->skew_error = CRYSTAL;
+    judge(v, w, l);
 }
 
 static double span(const struct where_clouds *all)
@@ -295,12 +315,8 @@ static void fit_clocks(struct where_clouds *fresh, double prior, struct work *w,
     ret->gap_by_chance = gap_by_chance(&v, w->n_arrivals);
 
     fit->skew_error = slope_error(&v, w, l->slope);
-    if (fit->skew_error > SLOPE_UNTOLD && v.gap <= ret->gap_by_chance) {
-        fit->validity = WHERE_SKEW_ASSUMED;
-        fit->skew_error = CRYSTAL;
-        draw(l, w, prior);
-        judge(&v, w, l);
-    }
+    if (fit->skew_error > SLOPE_UNTOLD && v.gap <= ret->gap_by_chance)
+        assume(fit, &v, l, w, prior);
     ret->gap = v.gap;
 
     base = least_base(w, l);

@@ -3,8 +3,8 @@
  * Where past: what samples have shown of the clocks and the paths, after they are gone.
  *
  * All that a fit can touch is the lower hulls. Hulls of different times can be joined but not cut,
- * as a corner that goes leaves no trace of the points that it hid; so the past is kept in spans, and
- * forgotten span by span.
+ * as a corner that goes leaves no trace of the points that it hid; so the past is kept in spans,
+ * and forgotten span by span.
  */
 #pragma once
 
@@ -42,7 +42,7 @@ static inline int64_t where_departure(const struct where_origin *o, const struct
 struct where_clouds {
     size_t n_groups;
     struct skew_pair *pairs;        /* weight = number of samples */
-    double *fastest;                /* both ways of the fastest message [ns], HUGE_VAL = not known */
+    double *fastest;                /* both ways of the fastest message [ns], HUGE_VAL = none */
 };
 
 /* Return: 0, -ENOMEM. */

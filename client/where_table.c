@@ -13,14 +13,14 @@
 /* Of a normal distribution 95 % lie within so many standard deviations. */
 #define NORMAL_95 1.96
 
-struct class {
+struct rtt_class {
     uint64_t n;
     double sums[PART_COUNT];        /* [ns]; exact up to 2^53, 104 days */
 };
 
 struct where_table {
     uint64_t n;
-    struct class classes[N_CLASSES];
+    struct rtt_class classes[N_CLASSES];
 };
 
 int where_table_new(struct where_table **ret_table)
@@ -57,7 +57,7 @@ static size_t class_of(nsec_t rtt)
 void where_table_add(struct where_table *t, const struct where_parts *parts)
 {
     nsec_t rtt = 0;
-    struct class *c;
+    struct rtt_class *c;
 
     for (int i = 0; i < PART_COUNT; i++)
         rtt += parts->ns[i];
@@ -68,7 +68,7 @@ void where_table_add(struct where_table *t, const struct where_parts *parts)
     t->n++;
 }
 
-static void class_merge(struct class *c, const struct class *from)
+static void class_merge(struct rtt_class *c, const struct rtt_class *from)
 {
     c->n += from->n;
     for (int i = 0; i < PART_COUNT; i++)
@@ -83,7 +83,7 @@ void where_table_merge(struct where_table *t, const struct where_table *from)
 }
 
 /* Scales sums to integers that add up to @rtt; what rounding leaves over goes to the largest. */
-static void scale(const struct class *c, nsec_t rtt, nsec_t ret_ns[static PART_COUNT])
+static void scale(const struct rtt_class *c, nsec_t rtt, nsec_t ret_ns[static PART_COUNT])
 {
     double total = 0;
     nsec_t sum = 0;
@@ -104,7 +104,7 @@ int where_table_row(const struct where_table *t, double percentile, nsec_t rtt,
                     struct where_row *ret_row)
 {
     double n = (double)t->n, share = percentile / 100, rank, spread;
-    struct class near = {0};
+    struct rtt_class near = {0};
     uint64_t seen = 0;
 
     if (t->n == 0)
@@ -114,7 +114,7 @@ int where_table_row(const struct where_table *t, double percentile, nsec_t rtt,
     rank = MIN(MAX(ceil(n * share), 1), n);
     spread = NORMAL_95 * sqrt(n * share * (1 - share));
     for (size_t i = 0; i < N_CLASSES && (double)seen < rank + spread; i++) {
-        const struct class *c = &t->classes[i];
+        const struct rtt_class *c = &t->classes[i];
 
         seen += c->n;
         if (c->n > 0 && (double)seen >= rank - spread)

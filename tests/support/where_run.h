@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where run: messages through simulated connections into a window, and beside what truly happened to
- * each what was found.
+ * Where run: messages through simulated connections into a window, and beside what truly happened
+ * to each what was found.
  */
 #pragma once
 

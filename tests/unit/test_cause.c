@@ -17,9 +17,11 @@ static struct where_parts slow(enum where_part part, nsec_t by)
     return p;
 }
 
+/* With kernel stamps at both ends, and @flags. */
 static void assert_cause(const struct where_parts *p, uint16_t flags,
                          const struct cause_note *note, const char *name)
 {
+    flags |= SAMPLE_ARRIVAL | SAMPLE_ARRIVAL_KERNEL | SAMPLE_RX_KERNEL;
     assert_string_equal(cause_name(cause_of(p, flags, note)), name);
 }
 
@@ -164,6 +166,17 @@ static void test_delayed_ack_needs_nagle_and_its_forty_milliseconds(void **state
     assert_cause(&p, 0, &note, "path_out");
 }
 
+/* Then a way contains the wake-up of who read it. */
+static void test_way_is_not_blamed_without_a_kernel_stamp(void **state)
+{
+    struct where_parts p = slow(PART_FORWARD, 30 * MS);
+
+    (void)state;
+    assert_int_equal(cause_of(&p, SAMPLE_ARRIVAL | SAMPLE_RX_KERNEL, NULL), CAUSE_UNKNOWN);
+    p = slow(PART_RETURN, 30 * MS);
+    assert_int_equal(cause_of(&p, SAMPLE_ARRIVAL | SAMPLE_ARRIVAL_KERNEL, NULL), CAUSE_UNKNOWN);
+}
+
 static void test_wait_for_a_cpu_explains_a_way(void **state)
 {
     struct cause_note note = {.sched_sampled = true, .run_delay = 8 * MS};
@@ -192,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_behind_alone_stays_the_path),
         cmocka_unit_test(test_hole_explains_the_way_back),
         cmocka_unit_test(test_delayed_ack_needs_nagle_and_its_forty_milliseconds),
+        cmocka_unit_test(test_way_is_not_blamed_without_a_kernel_stamp),
         cmocka_unit_test(test_wait_for_a_cpu_explains_a_way),
     };
 

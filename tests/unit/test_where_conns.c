@@ -16,8 +16,8 @@ static void send_round(struct where_run *r, uint32_t n_conns, size_t n, nsec_t i
                        uint16_t flags)
 {
     for (size_t i = 0; i < n; i++) {
-        struct where_sample s = where_run_send(r, (uint32_t)(r->n % n_conns),
-                                               where_run_noisy(r, START + r->n * interval, 2e4, 2e4));
+        struct truth_message m = where_run_noisy(r, START + r->n * interval, 2e4, 2e4);
+        struct where_sample s = where_run_send(r, (uint32_t)(r->n % n_conns), m);
 
         s.flags |= flags;
         where_run_add(r, &s);

@@ -18,7 +18,7 @@
 struct drain {
     bool first_alone;           /* the first was read by itself, so that it has its own stamp */
     bool away;                  /* the server knows that it did not run */
-    bool no_window;             /* it has no idea when they can have come: window reaches far back */
+    bool no_window;             /* it cannot say how long before its stamp they can have come */
 };
 
 static void send_quiet(struct where_run *r, size_t n)
@@ -223,6 +223,39 @@ static void test_replies_that_we_left_unread_are_our_wakeup(void **state)
     where_run_deinit(&r);
 }
 
+/* The path lets 20 replies go at once, after 30 ms, and we were looking out all the time. */
+static void test_replies_that_the_path_let_go_are_the_path(void **state)
+{
+    nsec_t rx = START + N_BEFORE * INTERVAL + 30 * MS;
+    struct where_run r;
+
+    (void)state;
+    where_run_init(&r, 1, 100 * PPM, N_BEFORE + 20 + N_AFTER, NULL);
+    send_quiet(&r, N_BEFORE);
+    r.conns[0].last_rx = rx;
+    for (size_t i = 0; i < 20; i++) {
+        struct where_sample s =
+            where_run_send(&r, 0, where_run_noisy(&r, START + r.n * INTERVAL, 5e3, 5e3));
+
+        s.read = rx + 20 * US;
+        if (i < 19) {
+            s.flags |= SAMPLE_RX_SHARED;
+            s.rx_earliest = rx - 10 * US;
+        }
+        where_run_add(&r, &s);
+    }
+    send_quiet(&r, N_AFTER);
+    where_run_close(&r);
+
+    for (size_t i = N_BEFORE; i < N_BEFORE + 20; i++) {
+        assert_near(&r, i, r.parts[i].ns[PART_RETURN], r.messages[i].back);
+        assert_true(r.parts[i].ns[PART_WAKEUP] < MS);
+        assert_true(where_parts_known(&r.parts[i], PART_RETURN));
+        assert_string_equal(cause_name_of(&r, i), "path_back");
+    }
+    where_run_deinit(&r);
+}
+
 /* In text the server tells nothing: only our own wake-up is known. */
 static void test_text_knows_its_wakeup_only(void **state)
 {
@@ -318,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_merged_stamps_without_proof_are_unknown),
         cmocka_unit_test(test_burst_that_the_path_let_go_is_the_path),
         cmocka_unit_test(test_replies_that_we_left_unread_are_our_wakeup),
+        cmocka_unit_test(test_replies_that_the_path_let_go_are_the_path),
         cmocka_unit_test(test_text_knows_its_wakeup_only),
         cmocka_unit_test(test_residence_and_wakeup_need_no_fit),
         cmocka_unit_test(test_user_clock_knows_no_wakeup),

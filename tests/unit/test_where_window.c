@@ -66,7 +66,7 @@ static void test_an_hour_in_one_window_is_exact(void **state)
     }
 }
 
-/* Any skew, any asymmetry, any noise on either way, any rate: the error bar holds for nearly all. */
+/* Any skew, any asymmetry, any noise, any rate: the error bar holds for nearly all. */
 static void test_error_bar_holds_under_random_clocks_and_paths(void **state)
 {
     size_t n_messages = 0, n_outside = 0;
@@ -268,7 +268,8 @@ static void test_base_shift_is_told_with_its_direction(void **state)
         where_run_close(&r);
         assert_int_equal(r.n_shifts, 1);
         assert_int_equal(r.n_steps, 0);
-        assert_below(&r, fabs((double)r.base_shift - (up ? 2e6 : -2e6)), 20e3, "error of the shift");
+        assert_below(&r, fabs((double)r.base_shift - (up ? 2e6 : -2e6)), 20e3,
+                     "error of the shift");
         assert_below(&r, fabs((double)r.forward_shift - (out ? (double)r.base_shift : 0)), 20e3,
                      "error of its way out");
         where_run_deinit(&r);
