@@ -100,10 +100,12 @@ static nsec_t phase_timeout(const struct conn_shared *shared, enum conn_phase ph
 static nsec_t phase_deadline(const struct conn_shared *shared, enum conn_phase phase)
 {
     const struct list *head = &shared->phases[phase];
-    nsec_t timeout = phase_timeout(shared, phase);
-    nsec_t since;
+    nsec_t timeout, since;
 
-    if (list_is_empty(head) || timeout == NSEC_NEVER)
+    if (list_is_empty(head))
+        return NSEC_NEVER;
+    timeout = phase_timeout(shared, phase);
+    if (timeout == NSEC_NEVER)
         return NSEC_NEVER;
 
     since = list_first(head, struct conn, link)->since;
@@ -429,20 +431,32 @@ static void answer(struct conn *c, struct session_input *in)
         settle(c, n_messages);
 }
 
+/* The kernel's stamp on our clock. Return: whether there is one, and it can be told. */
+static bool convert_stamp(const struct conn_shared *shared, const struct stream_rx *rx,
+                          nsec_t *ret_arrival)
+{
+    if (rx->stamp_real == 0)
+        return false;
+    /* Nearly all of a batch was there when it began: what was not takes another look at the clock. */
+    if (stamp_bridge_convert(&shared->bridge, rx->stamp_real, shared->now, ret_arrival) &&
+        *ret_arrival < shared->now)
+        return true;
+    return stamp_bridge_convert(&shared->bridge, rx->stamp_real, clock_now(shared->clock),
+                                ret_arrival);
+}
+
 /* @earliest: nothing of the input can have arrived before [ns, monotonic] */
 static void describe_arrival(struct conn *c, const struct stream_rx *rx, nsec_t earliest,
                              struct session_input *in)
 {
     struct conn_shared *shared = c->shared;
-    nsec_t now = clock_now(shared->clock);
 
-    in->kernel_stamp = rx->stamp_real > 0 && stamp_bridge_convert(&shared->bridge, rx->stamp_real,
-                                                                  now, &in->arrival);
+    in->kernel_stamp = convert_stamp(shared, rx, &in->arrival);
     if (in->kernel_stamp) {
         in->arrival_real = rx->stamp_real;
         stats_add(shared->stats, stamps_kernel, 1);
     } else {
-        in->arrival = now;
+        in->arrival = clock_now(shared->clock);
         in->arrival_real = clock_real(shared->clock);
         stats_add(shared->stats, stamps_user, 1);
     }
