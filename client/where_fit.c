@@ -334,7 +334,7 @@ static void fit_clocks(struct where_clouds *fresh, double prior, struct work *w,
         fit->validity = WHERE_SKEW_UNSTEADY;
         fit->error += (nsec_t)llround(ret->gap);
     }
-    find_shift(fit, &v, ret->gap_by_chance, where_arrival(w->origin, &w->s[0]));
+    find_shift(fit, &v, ret->gap_by_chance, fresh->pairs[0].out.at[0].x);
     for (size_t i = w->first; i < w->end; i++)
         fresh->fastest[i] = v.fastest[i];
 }

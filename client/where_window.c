@@ -141,7 +141,7 @@ bool where_window_due(const struct where_window *w, nsec_t now)
     if (w->n == 0)
         return false;
 
-    age = now - w->samples[0].read;
+    age = now - MIN(now, w->samples[0].read);
     return w->n == w->max || age >= w->horizon || (age >= w->duration && w->n >= SAMPLES_MIN);
 }
 
