@@ -165,14 +165,23 @@ static int accept_one(struct gate *g)
         if (a->spare_fd < 0 || refuse_by_spare(g, -r) < 0)
             pause_accepting(a, -r);
         return r;
-    case ENOBUFS:
-    case ENOMEM:
+    case ECONNABORTED:              /* this client is gone, or its network is: accept(2) */
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case EINTR:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPERM:
+    case EPROTO:
+        stats_add(a->conns->stats, accept_errors, 1);
+        return 0;
+    default:                        /* no memory, or the listener is broken: do not spin */
         stats_add(a->conns->stats, accept_errors, 1);
         pause_accepting(a, -r);
         return r;
-    default:                        /* this client's network failed, accept(2): not ours to mend */
-        stats_add(a->conns->stats, accept_errors, 1);
-        return 0;
     }
 }
 
