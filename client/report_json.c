@@ -59,6 +59,11 @@ static void put_hist(struct json_writer *w, const char *key, const struct hist *
     json_end_object(w);
 }
 
+static void put_text(struct json_writer *w, const char *key, const char *text)
+{
+    json_string(w, key, text[0] ? text : NULL);
+}
+
 static void put_if(struct json_writer *w, const char *key, bool is_known, uint64_t value)
 {
     if (is_known)
@@ -273,11 +278,6 @@ static void put_slo(struct json_writer *w, const struct report_summary *s)
     json_end_array(w);
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
-{
-    json_string(w, key, text[0] ? text : NULL);
-}
-
 static void put_machine(struct json_writer *w, const struct machine *m, const struct result *res)
 {
     nsec_t median = hist_value_at_percentile(res->service, 50);
@@ -321,7 +321,7 @@ static void put_document_keys(struct json_writer *w, struct report *r,
 
     json_string(w, "schema", SCHEMA);
     json_string(w, "host", r->context.host);
-    json_string(w, "address", r->context.address[0] ? r->context.address : NULL);
+    put_text(w, "address", r->context.address);
     json_string(w, "protocol", !r->has_begun ? NULL : res->is_native ? "native" : "text");
     put_real_time(w, "time", r, res->began);
     put_options(w, o);
@@ -446,7 +446,7 @@ static void stream_begin(struct report *r, const char *protocol)
     begin_event(&w, r, "start", clock_now(r->context.clock));
     json_string(&w, "schema", SCHEMA);
     json_string(&w, "host", r->context.host);
-    json_string(&w, "address", r->context.address);
+    put_text(&w, "address", r->context.address);
     json_string(&w, "protocol", protocol);
     put_options(&w, r->context.options);
     end_event(&w);
@@ -569,6 +569,8 @@ static void stream_end(struct report *r, const struct report_summary *s)
     const struct result *res = s->result;
     struct json_writer w;
 
+    if (!r->has_begun)
+        stream_begin(r, NULL);
     if (res->error != RUN_ERROR_NONE) {
         begin_event(&w, r, "error", clock_now(r->context.clock));
         json_string(&w, "code", run_error_name(res->error));
