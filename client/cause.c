@@ -41,10 +41,20 @@ static bool is_delayed_ack(nsec_t delay)
     return delay + NSEC_PER_MSEC >= DELAYED_ACK && delay <= DELAYED_ACK + DELAYED_ACK_SLACK;
 }
 
-/* Why a delay on a way, or somewhere; CAUSE_UNKNOWN without evidence. */
-static enum cause explain(const struct where_parts *p, const struct cause_note *note, nsec_t delay,
-                          bool maybe_out, bool maybe_back)
+/* A part that may contain our own wake-up: nothing tells when the reply reached our kernel. */
+static bool may_be_wakeup(const struct where_parts *p, uint16_t flags, enum where_part part)
 {
+    return (part == PART_RETURN && !(flags & SAMPLE_RX_KERNEL)) ||
+           (part == PART_UNSPLIT && !where_parts_known(p, PART_RETURN));
+}
+
+/* Why a delay on a way, or somewhere; CAUSE_UNKNOWN without evidence. */
+static enum cause explain(const struct where_parts *p, uint16_t flags,
+                          const struct cause_note *note, enum where_part part)
+{
+    bool maybe_out = part != PART_RETURN, maybe_back = part != PART_FORWARD;
+    nsec_t delay = p->ns[part];
+
     if (note->tcp_sampled && maybe_out && note->retransmits > 0) {
         if (p->behind_out || (maybe_back && p->behind_back))
             return CAUSE_HEAD_OF_LINE;
@@ -56,7 +66,7 @@ static enum cause explain(const struct where_parts *p, const struct cause_note *
         return p->behind_back ? CAUSE_HEAD_OF_LINE : CAUSE_RETRANSMIT;
     if (note->tcp_sampled && maybe_out && note->nagle && note->unacked && is_delayed_ack(delay))
         return CAUSE_DELAYED_ACK;
-    if (note->sched_sampled && note->run_delay > delay / 2)
+    if (note->sched_sampled && may_be_wakeup(p, flags, part) && note->run_delay > delay / 2)
         return CAUSE_LOCAL_WAKEUP;
     return CAUSE_UNKNOWN;
 }
@@ -65,10 +75,9 @@ enum cause cause_of(const struct where_parts *parts, uint16_t flags, const struc
 {
     static const struct cause_note nothing;
     enum where_part part = largest(parts);
-    nsec_t delay = parts->ns[part];
     enum cause why;
 
-    if (delay <= parts->error)
+    if (parts->ns[part] <= parts->error)
         return CAUSE_UNKNOWN;
 
     switch (part) {
@@ -82,8 +91,7 @@ enum cause cause_of(const struct where_parts *parts, uint16_t flags, const struc
         break;
     }
 
-    why = explain(parts, note ? note : &nothing, delay, part != PART_RETURN,
-                  part != PART_FORWARD);
+    why = explain(parts, flags, note ? note : &nothing, part);
     if (why != CAUSE_UNKNOWN)
         return why;
     if (part == PART_FORWARD && flags & SAMPLE_ARRIVAL_KERNEL)

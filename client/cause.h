@@ -66,8 +66,8 @@ struct cause_note {
  *      retransmit (a lost last segment leaves no trace on this side);
  *    - way out or unsplit, our Nagle is on with data unacknowledged, and the delay is that of a
  *      delayed ACK (40 ms, Linux' TCP_DELACK_MIN): delayed_ack;
- *    - we waited for a CPU for most of that time: local_wakeup (the send stamp is taken before the
- *      system call; and without a kernel stamp the way back contains our wake-up);
+ *    - our wake-up may be in it, as the reply has no kernel stamp of its own, and we waited for a
+ *      CPU for most of that time: local_wakeup;
  *    - else path_out or path_back; but unknown for what could not be split, and without a kernel
  *      stamp, as then the way contains its reader's wake-up.
  */

@@ -177,17 +177,34 @@ static void test_way_is_not_blamed_without_a_kernel_stamp(void **state)
     assert_int_equal(cause_of(&p, SAMPLE_ARRIVAL | SAMPLE_ARRIVAL_KERNEL, NULL), CAUSE_UNKNOWN);
 }
 
-static void test_wait_for_a_cpu_explains_a_way(void **state)
+static void test_wait_for_a_cpu_explains_what_may_be_our_wakeup(void **state)
+{
+    struct cause_note note = {.sched_sampled = true, .run_delay = 8 * MS};
+    struct where_parts p = slow(PART_RETURN, 10 * MS);
+
+    (void)state;
+    assert_int_equal(cause_of(&p, SAMPLE_ARRIVAL, &note), CAUSE_LOCAL_WAKEUP);
+    p = slow(PART_UNSPLIT, 10 * MS);
+    p.known = (uint8_t)~(1 << PART_RETURN);
+    assert_cause(&p, 0, &note, "local_wakeup");
+    p = slow(PART_UNSPLIT, 30 * MS);
+    p.known = (uint8_t)~(1 << PART_RETURN);
+    assert_cause(&p, 0, &note, "unknown");
+}
+
+/* A busy machine always waits a little somewhere. */
+static void test_wait_for_a_cpu_explains_no_way_with_stamps(void **state)
 {
     struct cause_note note = {.sched_sampled = true, .run_delay = 8 * MS};
     struct where_parts p = slow(PART_FORWARD, 10 * MS);
 
     (void)state;
-    assert_cause(&p, 0, &note, "local_wakeup");
-    p = slow(PART_RETURN, 10 * MS);
-    assert_cause(&p, 0, &note, "local_wakeup");
-    p = slow(PART_FORWARD, 30 * MS);
     assert_cause(&p, 0, &note, "path_out");
+    p = slow(PART_RETURN, 10 * MS);
+    assert_cause(&p, 0, &note, "path_back");
+    p = slow(PART_UNSPLIT, 10 * MS);
+    p.known = (uint8_t)~(1 << PART_FORWARD);
+    assert_cause(&p, 0, &note, "unknown");
 }
 
 int main(void)
@@ -206,7 +223,8 @@ int main(void)
         cmocka_unit_test(test_hole_explains_the_way_back),
         cmocka_unit_test(test_delayed_ack_needs_nagle_and_its_forty_milliseconds),
         cmocka_unit_test(test_way_is_not_blamed_without_a_kernel_stamp),
-        cmocka_unit_test(test_wait_for_a_cpu_explains_a_way),
+        cmocka_unit_test(test_wait_for_a_cpu_explains_what_may_be_our_wakeup),
+        cmocka_unit_test(test_wait_for_a_cpu_explains_no_way_with_stamps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
