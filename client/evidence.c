@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/evidence.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/base.h"
+#include "common/schedstat.h"
 
 /* tcpi_total_rto came with Linux 6.7, behind all that older headers know. */
 #define TOTAL_RTO_OFFSET 240
@@ -22,7 +19,7 @@ _Static_assert(sizeof(struct tcp_info) <= INFO_SIZE, "room for what the kernel t
 void sched_evidence_init(struct sched_evidence *e)
 {
     *e = (struct sched_evidence)SCHED_EVIDENCE_INIT;
-    e->fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    e->fd = schedstat_open();
 }
 
 void sched_evidence_deinit(struct sched_evidence *e)
@@ -55,20 +52,11 @@ static void look_at_tcp(struct tcp_evidence *e, int fd, nsec_t now)
     };
 }
 
-/* "<time on a CPU> <time waiting for one> <slices>", in ns: Documentation/scheduler/sched-stats. */
 static void look_at_scheduler(struct sched_evidence *e, nsec_t now)
 {
-    char text[96];
-    uint64_t run_delay;
-    ssize_t n;
+    nsec_t run_delay;
 
-    if (e->fd < 0)
-        return;
-    n = pread(e->fd, text, sizeof(text) - 1, 0);
-    if (n <= 0)
-        return;
-    text[n] = '\0';
-    if (sscanf(text, "%*u %" SCNu64, &run_delay) != 1)
+    if (!schedstat_read(e->fd, &run_delay))
         return;
     e->looks[e->n_looks++ % EVIDENCE_LOOKS] =
         (struct sched_look){.at = now, .run_delay = run_delay};
