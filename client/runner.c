@@ -205,11 +205,25 @@ static nsec_t next_deadline(const struct runner *r)
     return MIN(next, r->swarm.n_pushed == 0 ? r->pacer.start : r->pacer.end);
 }
 
-/* Return: how many events there are; an interrupted call counts as none. */
+static const struct timespec no_time;
+
+/* Return: how many events there are. */
 static int poll_events(struct runner *r, struct epoll_event *events, const struct timespec *left)
 {
-    int n = epoll_pwait2(r->epoll_fd, events, EVENTS_MAX, left, NULL);
+    struct tally *t = &r->tally;
+    bool is_interrupted;
+    nsec_t now;
+    int n;
 
+    lookout_sleep(&t->lookout, clock_now(r->config->clock));
+    n = epoll_pwait2(r->epoll_fd, events, EVENTS_MAX, left, NULL);
+    is_interrupted = n < 0;
+    if (is_interrupted)             /* we were stopped: what came meanwhile is to be seen now */
+        n = epoll_pwait2(r->epoll_fd, events, EVENTS_MAX, &no_time, NULL);
+    now = clock_now(r->config->clock);
+    if (!is_interrupted)
+        lookout_wake(&t->lookout, now);
+    tally_look(t, now, n == EVENTS_MAX);
     return MAX(n, 0);
 }
 
@@ -232,7 +246,6 @@ static int sleep_until(struct runner *r, struct epoll_event *events, nsec_t unti
  */
 static int wait_for_events(struct runner *r, struct epoll_event *events)
 {
-    static const struct timespec no_time = {0};
     nsec_t spin = r->config->options->busy_poll;
     nsec_t deadline = next_deadline(r);
     nsec_t now;

@@ -382,6 +382,8 @@ static void receive(struct swarm *s, struct link *l)
     }
 
     read = tally_read(s->config.tally, &rx.info);
+    if (rx.is_full)
+        s->config.tally->left_some = true;
     while (target_next(&l->target, &rx, &event) != TARGET_NOTHING) {
         if (!handle_event(s, l, &event, &read))
             return;

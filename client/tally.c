@@ -27,6 +27,7 @@ int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links,
         .nagle = nagle,
         .report_fd = report_fd,
         .sched = SCHED_EVIDENCE_INIT,
+        .lookout = LOOKOUT_INIT,
     };
     r = result_init(&t->result);
     return r < 0 ? r : ring_init(&t->ring, RING_BYTES);
@@ -34,6 +35,7 @@ int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links,
 
 void tally_deinit(struct tally *t)
 {
+    lookout_deinit(&t->lookout);
     sched_evidence_deinit(&t->sched);
     ring_deinit(&t->ring);
     result_deinit(&t->result);
@@ -43,6 +45,8 @@ void tally_begin(struct tally *t)
 {
     stamp_bridge_init(&t->bridge, t->clock);
     sched_evidence_init(&t->sched);
+    lookout_init(&t->lookout);
+    t->last_look = clock_now(t->clock);
 }
 
 static struct record *begin_record(struct tally *t, enum record_kind kind, const struct link *l,
@@ -177,8 +181,8 @@ static uint16_t sample_flags(const struct request *q, const struct link *l,
 }
 
 /* The stamp of a read is that of its last byte: the replies before were there by then, and no more
- * is known of them. */
-static void fill_sample(struct where_sample *s, const struct link *l,
+ * is known of them than that they were not there when we last looked. */
+static void fill_sample(struct tally *t, struct where_sample *s, const struct link *l,
                         const struct target_event *event, const struct tally_read *read)
 {
     const struct request *q = &event->request;
@@ -196,7 +200,11 @@ static void fill_sample(struct where_sample *s, const struct link *l,
     };
     memcpy(s->uuid, q->uuid, UUID_SIZE);
     if (has_stamp)
-        s->flags |= event->is_last ? SAMPLE_RX_KERNEL : SAMPLE_RX_KERNEL | SAMPLE_RX_SHARED;
+        s->flags |= SAMPLE_RX_KERNEL;
+    if (has_stamp && !event->is_last) {
+        s->flags |= SAMPLE_RX_SHARED;
+        s->rx_earliest = lookout_earliest(&t->lookout, t->looked_at);
+    }
     if (!l->target.native)
         return;
     s->arrival = event->reply.arrival;
@@ -230,7 +238,7 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     record = begin_record(t, RECORD_REPLY, l, read->now, len);
     if (!record)
         return;
-    fill_sample(&record->reply.sample, l, event, read);
+    fill_sample(t, &record->reply.sample, l, event, read);
     if (is_slow) {
         record->has_note = true;
         record->reply.note = evidence_note(&l->evidence, &t->sched, q->sent, t->nagle);

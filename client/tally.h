@@ -17,6 +17,7 @@
 #include "client/result.h"
 #include "client/target.h"
 #include "common/clock.h"
+#include "common/lookout.h"
 #include "common/ring.h"
 #include "common/stamp.h"
 
@@ -29,6 +30,10 @@ struct tally {
     bool nagle;
     int report_fd;                  /* eventfd: written when there is something to see at once */
     struct stamp_bridge bridge;
+    struct lookout lookout;         /* of the thread; the runner tells it when it sleeps */
+    nsec_t looked_at;               /* what is read now was not there yet [ns] */
+    nsec_t last_look;
+    bool left_some;                 /* the last look did not get all that was there */
     struct sched_evidence sched;
     struct slow_threshold slow;
 };
@@ -40,6 +45,15 @@ void tally_deinit(struct tally *t);
 
 /* To be called by the thread itself before it measures. */
 void tally_begin(struct tally *t);
+
+/* The thread has looked for what came. */
+static inline void tally_look(struct tally *t, nsec_t now, bool left_some)
+{
+    if (!t->left_some)
+        t->looked_at = t->last_look;
+    t->last_look = now;
+    t->left_some = left_some;
+}
 
 /* When a read ended, and when its last byte came: what all replies in it have in common. */
 struct tally_read {

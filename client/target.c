@@ -267,7 +267,12 @@ int target_receive(struct target *t, uint8_t *buf, struct target_rx *ret_rx)
 
     memcpy(buf, t->carry, t->carry_len);
     *ret_rx = (struct target_rx){
-        .at = buf, .end = buf + t->carry_len + n, .is_end = n == 0, .info = info};
+        .at = buf,
+        .end = buf + t->carry_len + n,
+        .is_end = n == 0,
+        .is_full = t->carry_len + (size_t)n == TARGET_RX_SIZE,
+        .info = info,
+    };
     t->carry_len = 0;
     return 0;
 }

@@ -132,6 +132,7 @@ struct target_rx {
     const uint8_t *at;
     const uint8_t *end;
     bool is_end;                    /* the server will send no more */
+    bool is_full;                   /* there may be more to read */
     struct stream_rx info;          /* about the last byte of it */
 };
 

@@ -23,7 +23,7 @@
 
 struct where_window_config {
     uint32_t n_conns;       /* slots of connections, >= 1 */
-    uint32_t n_samples;     /* the buffer, 0 = 16384 (96 bytes each) */
+    uint32_t n_samples;     /* the buffer, 0 = 16384 (104 bytes each) */
     nsec_t duration;        /* closes after this if it has 32 samples, 0 = 10 s */
     nsec_t horizon;         /* closes after this anyway; and so far back reach the minima of the
                              * next ones, 0 = 120 s */

@@ -461,8 +461,8 @@ static void describe_arrival(struct conn *c, const struct stream_rx *rx, nsec_t 
         stats_add(shared->stats, stamps_user, 1);
     }
     in->more = rx->n_queued > 0;
-    in->window = in->arrival > earliest ? in->arrival - earliest : 0;
     in->away = shared->away;
+    in->window = in->arrival > earliest ? in->arrival - earliest : 0;
 }
 
 /*
@@ -505,11 +505,12 @@ static void read_and_answer(struct conn *c)
     struct session_input in = {.bytes = shared->rx};
     nsec_t earliest = MAX(session_last_arrival(&c->session), shared->looked_at);
     size_t len = CONN_RX_SIZE - 1;  /* one byte can always follow */
+    size_t rest = session_rest(&c->session);
     struct stream_rx rx;
     ssize_t n;
 
     if (c->has_stamps && shared->now > earliest + ALONE_ABOVE)
-        len = MIN(len, session_rest(&c->session));
+        len = MIN(len, rest);
     n = stream_recv(&c->stream, shared->rx, len, &rx);
     if (n == -EAGAIN)
         return;
@@ -523,6 +524,8 @@ static void read_and_answer(struct conn *c)
     }
 
     in.len = (size_t)n;
+    if (!shared->away && (rx.n_queued > 0 || in.len > rest))
+        earliest = lookout_earliest(&shared->lookout, earliest);
     describe_arrival(c, &rx, earliest, &in);
     c->has_stamps = in.kernel_stamp;
     if (len < CONN_RX_SIZE - 1 && rx.n_queued > 0)

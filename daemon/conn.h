@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/clock.h"
+#include "common/lookout.h"
 #include "common/stamp.h"
 #include "common/stream.h"
 #include "daemon/admission.h"
@@ -60,6 +61,7 @@ struct conn_shared {
     uint32_t n_refused;             /* of them: lingering ones that were never clients */
     nsec_t now;                     /* of the present batch [ns, monotonic] */
     nsec_t looked_at;               /* nothing that is read in this batch can have arrived before */
+    struct lookout lookout;
     nsec_t last_native;             /* the last native message [ns, monotonic] */
     bool away;                      /* this thread was kept from running for most of the time since
                                      * looked_at */

@@ -135,6 +135,8 @@ static void take_times(struct worker *w, int n_events, nsec_t due, bool stopped)
     nsec_t now = stamp_bridge_look(&conns->bridge, conns->clock);
 
     conns->now = now;
+    if (!stopped)
+        lookout_wake(&conns->lookout, now);
 
     /* What was ready at the last look was in its batch, unless that was full. */
     if (!w->batch_was_full)
@@ -153,12 +155,16 @@ static void *run(void *arg)
     struct worker *w = arg;
     bool done = false;
 
+    lookout_init(&w->conns.lookout);
     while (!done) {
         nsec_t now = w->conns.now;
         nsec_t deadline = may_spin(w) ? now : next_deadline(w);
-        int n = loop_wait(&w->loop, now, deadline);
-        bool stopped = n == -EINTR;
+        bool stopped;
+        int n;
 
+        lookout_sleep(&w->conns.lookout, clock_now(w->conns.clock));
+        n = loop_wait(&w->loop, now, deadline);
+        stopped = n == -EINTR;
         if (stopped)
             n = loop_wait(&w->loop, now, now);
         take_times(w, n, MIN(deadline, w->loop.wakes_at), stopped);
@@ -171,6 +177,7 @@ static void *run(void *arg)
         atomic_store_explicit(&w->n_turns, worker_turns(w) + 1, memory_order_relaxed);
     }
 
+    lookout_deinit(&w->conns.lookout);
     atomic_store(&w->ended, true);
     wake_signal(w->ended_fd);
     return NULL;
@@ -195,6 +202,7 @@ int worker_new(struct worker **ret_worker, const struct worker_shared *shared, u
             .log = &w->log,
             .stats = &w->stats,
             .clock = shared->clock,
+            .lookout = LOOKOUT_INIT,
             .limits = orders->limits,
         },
         .orders = *orders,
