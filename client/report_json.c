@@ -299,7 +299,7 @@ static void put_machine(struct json_writer *w, const struct machine *m, const st
     json_bool(w, "floor_warning", hist_count(res->service) > 0 && machine_is_floor(m, median));
     put_text(w, "device", m->device);
     json_begin_object(w, "offloads");
-    for (size_t i = 0; i < OFFLOAD_COUNT; i++) {
+    for (enum machine_offload i = 0; i < OFFLOAD_COUNT; i++) {
         if (m->has_offload[i])
             json_bool(w, machine_offload_name(i), m->offload[i]);
         else
