@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Ways to get the project into a machine."""
 
+import glob
 import os
 import subprocess
 
 import machine
 
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
+PACKAGES = os.environ.get('TCPTIMER_PACKAGES', '')      # where system/packages puts them
 BUILD = os.environ.get('TCPTIMER_BUILD', '')
 CONFIG = '/etc/tcptimer/tcptimerd.conf'
 
@@ -25,3 +28,12 @@ def tree(host):
         raise AssertionError('no installation:\n' + installed.stdout.decode())
     host.run('journalctl', '--update-catalog')
     host.run('systemctl', 'daemon-reload')
+
+
+def package(builder, pattern):
+    """The one package of that name that a builder has made."""
+    found = glob.glob(os.path.join(PACKAGES, builder, pattern))
+    if len(found) != 1:
+        raise AssertionError('%s of %s: found %s; system/packages builds it'
+                             % (pattern, builder, found))
+    return found[0]

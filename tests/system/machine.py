@@ -6,6 +6,7 @@ that stays as it is, with a loopback of its own, and gone when the test ends, ho
 import contextlib
 import ctypes
 import fcntl
+import functools
 import itertools
 import json
 import os
@@ -273,6 +274,23 @@ def _setns(namespace):
 def _remove_cgroup(path):
     for directory, _, _ in os.walk(path, topdown=False):
         os.rmdir(directory)
+
+
+def on_each(suites):
+    """Runs a test once for each suite; it gets the booted machine."""
+    def decorate(test):
+        @functools.wraps(test)
+        def run(case):
+            wanted = suites()
+            if not wanted:
+                case.cannot_run_here('this host builds for no suite that can be booted')
+            for suite in wanted:
+                with case.subTest(suite=suite):
+                    host = case.boot(suite)
+                    test(case, host)
+                    host.end()
+        return run
+    return decorate
 
 
 class Case(support.Case):
