@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -41,11 +42,15 @@ static void describe(struct listener *l)
     addr_format(&a, l->address);
 }
 
-/* A socket file that nobody listens on any more is left over from a crash. */
+/* A socket file that nobody listens on any more is left over from a crash. Any other file refuses
+ * connections too, and is none of ours. */
 static void remove_stale(const struct addr *a)
 {
     _cleanup_(fd_closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct stat st;
 
+    if (lstat(a->un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return;
     if (fd >= 0 && connect(fd, &a->sa, a->len) < 0 && errno == ECONNREFUSED)
         (void)unlink(a->un.sun_path);
 }
@@ -114,8 +119,10 @@ int listener_adopt(struct listener *ret_listener, int fd, const char *name,
     int flags, r;
 
     r = sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1);
-    if (r < 0)
+    if (r < 0) {
+        *ret_reason = "an open descriptor";
         return r;
+    }
     if (r == 0) {
         *ret_reason = sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 0) > 0
                           ? "a listening socket, not a connection: use Accept=no in the socket unit"
@@ -131,8 +138,10 @@ int listener_adopt(struct listener *ret_listener, int fd, const char *name,
     }
 
     *ret_listener = (struct listener){.fd = fd, .inherited = true, .name = strdup(name)};
-    if (!ret_listener->name)
+    if (!ret_listener->name) {
+        *ret_reason = "memory for its name";
         return -ENOMEM;
+    }
     listener_set_options(fd);
     describe(ret_listener);
     return 0;
