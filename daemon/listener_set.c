@@ -28,7 +28,7 @@ static int adopt_all(struct listener_set *s, int n_fds, char **names, FILE *faul
     if (r < 0)
         return r;
     for (int i = 0; i < n_fds; i++) {
-        const char *reason = "memory";
+        const char *reason;
         int fd = SD_LISTEN_FDS_START + i;
 
         r = listener_adopt(&s->items[s->n], fd, names[i], &reason);
