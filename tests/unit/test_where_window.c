@@ -3,7 +3,7 @@
  * What the engine finds, compared with the truth of simulated clocks and paths.
  */
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/test.h"
 
@@ -152,6 +152,64 @@ static void test_held_messages_are_put_on_the_right_way(void **state)
     }
 }
 
+/* All at once: any skew and asymmetry, bursts back to back, one message in ten lost, spikes of 5 to
+ * 50 ms out, back, and in the server. */
+static void test_spikes_are_told_apart_amid_bursts_and_loss(void **state)
+{
+    static const enum where_part parts[] = {PART_FORWARD, PART_RETURN, PART_RESIDENCE};
+    size_t n_spikes = 0, n_right = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        nsec_t now = START, spikes[3000][3] = {0};
+        struct where_run r;
+        double skew;
+
+        where_run_init(&r, seed, 0, 3000, NULL);
+        skew = (truth_uniform(&r.conns[0]) - 0.5) * 400 * PPM;
+        truth_change_clock(&r.conns[0], START, skew, 0);
+        r.conns[0].shortest_out += (nsec_t)(truth_uniform(&r.conns[0]) * 20e6);
+        r.conns[0].shortest_back += (nsec_t)(truth_uniform(&r.conns[0]) * 20e6);
+        while (r.n < 3000) {
+            struct truth_message m = where_run_noisy(&r, now, 2e4, 2e4);
+            nsec_t spike = (nsec_t)(5e6 + truth_uniform(&r.conns[0]) * 45e6);
+            struct where_sample s;
+
+            if (rng_next_u64(r.rng) % 40 == 0) {
+                nsec_t *delays[] = {&m.out, &m.back, &m.residence};
+                size_t where = rng_next_u64(r.rng) % 3;
+
+                *delays[where] += spike;
+                spikes[r.n][where] = spike;
+            }
+            s = where_run_send(&r, 0, m);
+            if (rng_next_u64(r.rng) % 10 != 0)
+                where_run_add(&r, &s);
+            else
+                memset(spikes[r.n - 1], 0, sizeof(spikes[0]));
+            now += rng_next_u64(r.rng) % 50 == 0 ? 200 * MS : 100 * US;
+        }
+        where_run_close(&r);
+        for (size_t i = 0; i < 3000; i++) {
+            for (size_t k = 0; k < ARRAY_SIZE(parts); k++) {
+                nsec_t truth[] = {r.messages[i].out, r.messages[i].back, r.messages[i].residence};
+                bool right = true;
+
+                if (spikes[i][k] == 0)
+                    continue;
+                n_spikes++;
+                for (size_t j = 0; j < ARRAY_SIZE(parts); j++)
+                    right = right && fabs((double)r.parts[i].ns[parts[j]] - (double)truth[j]) < 1e6;
+                n_right += right;
+            }
+        }
+        where_run_deinit(&r);
+    }
+    assert_true(n_spikes > 2000);
+    if (n_right * 100 < n_spikes * 98)
+        fail_msg("%d of %d spikes are in their place", (int)n_right, (int)n_spikes);
+}
+
 /* A way that is hardly ever free does not spoil the skew while the other one is. */
 static void test_one_congested_way_does_not_bend_the_clock(void **state)
 {
@@ -247,6 +305,13 @@ static void test_skew_that_changes_is_fitted_piecewise(void **state)
     }
 }
 
+static void shift_base(struct where_run *r, bool out, bool up)
+{
+    nsec_t *shortest = out ? &r->conns[0].shortest_out : &r->conns[0].shortest_back;
+
+    *shortest = up ? *shortest + 2 * MS : *shortest - 2 * MS;
+}
+
 /* Another route: longer, shorter, on one way. The messages behind it show it as PDV until the base
  * is known anew, and the shift is told with its direction. */
 static void test_base_shift_is_told_with_its_direction(void **state)
@@ -259,10 +324,8 @@ static void test_base_shift_is_told_with_its_direction(void **state)
         where_run_init(&r, seed, -25 * PPM, 30000, NULL);
         *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) += 3 * MS;
         for (size_t i = 0; i < 30000; i++) {
-            if (i == 12000 && up)
-                *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) += 2 * MS;
-            if (i == 12000 && !up)
-                *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) -= 2 * MS;
+            if (i == 12000)
+                shift_base(&r, out, up);
             where_run_message(&r, where_run_noisy(&r, START + i * 10 * MS, 10e3, 10e3));
         }
         where_run_close(&r);
@@ -276,6 +339,56 @@ static void test_base_shift_is_told_with_its_direction(void **state)
     }
 }
 
+/* In a window long enough to tell a route from a congestion. */
+static void test_base_shift_within_a_window_is_told(void **state)
+{
+    static const struct where_window_config config = {.n_conns = 1,
+                                                      .duration = 100 * NSEC_PER_SEC};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        bool out = seed & 1, up = seed & 2;
+        struct where_run r;
+
+        where_run_init(&r, seed, 70 * PPM, 6000, &config);
+        *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) += 3 * MS;
+        for (size_t i = 0; i < 6000; i++) {
+            if (i == 2500)
+                shift_base(&r, out, up);
+            where_run_message(&r, where_run_noisy(&r, START + i * 10 * MS, 10e3, 10e3));
+        }
+        where_run_close(&r);
+        assert_int_equal(r.n_fits, 1);
+        assert_int_equal(r.n_shifts, 1);
+        assert_below(&r, fabs((double)r.base_shift - (up ? 2e6 : -2e6)), 20e3,
+                     "error of the shift");
+        assert_below(&r, fabs((double)r.forward_shift - (out ? (double)r.base_shift : 0)), 20e3,
+                     "error of its way out");
+        where_run_deinit(&r);
+    }
+}
+
+static void test_congestion_of_seconds_is_no_base_shift(void **state)
+{
+    static const struct where_window_config config = {.n_conns = 1,
+                                                      .duration = 100 * NSEC_PER_SEC};
+    struct where_run r;
+
+    (void)state;
+    where_run_init(&r, 1, 70 * PPM, 6000, &config);
+    for (size_t i = 0; i < 6000; i++) {
+        struct truth_message m = where_run_noisy(&r, START + i * 10 * MS, 10e3, 10e3);
+
+        if (i >= 5400)
+            m.back += 3 * MS;
+        where_run_message(&r, m);
+    }
+    where_run_close(&r);
+    assert_int_equal(r.n_shifts, 0);
+    assert_below(&r, where_run_error(&r, 0, 6000), 10e3, "error of a PDV");
+    where_run_deinit(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,11 +396,14 @@ int main(void)
         cmocka_unit_test(test_an_hour_in_one_window_is_exact),
         cmocka_unit_test(test_error_bar_holds_under_random_clocks_and_paths),
         cmocka_unit_test(test_held_messages_are_put_on_the_right_way),
+        cmocka_unit_test(test_spikes_are_told_apart_amid_bursts_and_loss),
         cmocka_unit_test(test_one_congested_way_does_not_bend_the_clock),
         cmocka_unit_test(test_congestion_longer_than_a_window_stays_visible),
         cmocka_unit_test(test_clock_step_is_told_and_cut_out),
         cmocka_unit_test(test_skew_that_changes_is_fitted_piecewise),
         cmocka_unit_test(test_base_shift_is_told_with_its_direction),
+        cmocka_unit_test(test_base_shift_within_a_window_is_told),
+        cmocka_unit_test(test_congestion_of_seconds_is_no_base_shift),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
