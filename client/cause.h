@@ -38,7 +38,8 @@ struct cause_note {
     bool tcp_sampled;
     bool nagle;             /* TCP_NODELAY is off at our end */
     bool unacked;           /* earlier data was not acknowledged when it was sent */
-    uint32_t retransmits;   /* rise of tcpi_total_retrans: segments that we sent again */
+    uint32_t retransmits;   /* rise of tcpi_total_retrans less that of tcpi_dsack_dups: segments
+                             * that we sent again, and not in vain */
     uint32_t timeouts;      /* rise of tcpi_total_rto (Linux 6.7), or of tcpi_backoff; else 0 */
     uint32_t holes;         /* rise of tcpi_rcv_ooopack: segments that came in above a hole */
     nsec_t rto;             /* tcpi_rto before [ns] */

@@ -46,6 +46,7 @@ static void look_at_tcp(struct tcp_evidence *e, int fd, nsec_t now)
         .at = now,
         .rto = u.info.tcpi_rto * NSEC_PER_USEC,
         .retransmits = u.info.tcpi_total_retrans,
+        .needless = u.info.tcpi_dsack_dups,
         .timeouts = total_rto,
         .holes = u.info.tcpi_rcv_ooopack,
         .unacked = u.info.tcpi_unacked > 0,
@@ -80,6 +81,15 @@ void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int f
     })
 #define LOOK(e, back) ((e)->looks[((e)->n_looks - 1 - (back)) % EVIDENCE_LOOKS])
 
+/* Retransmissions that replaced something lost; a tail loss probe is sent on suspicion. */
+static uint32_t rise_of_losses(const struct tcp_look *before, const struct tcp_look *after)
+{
+    uint32_t sent = after->retransmits - before->retransmits;
+    uint32_t needless = after->needless - before->needless;
+
+    return sent > needless ? sent - needless : 0;
+}
+
 struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sched_evidence *sched,
                                 nsec_t sent, bool nagle)
 {
@@ -92,7 +102,7 @@ struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sch
 
         note.tcp_sampled = true;
         note.unacked = before->unacked;
-        note.retransmits = after->retransmits - before->retransmits;
+        note.retransmits = rise_of_losses(before, after);
         note.timeouts = after->timeouts > before->timeouts ? after->timeouts - before->timeouts : 0;
         note.holes = after->holes - before->holes;
         note.rto = before->rto;

@@ -21,7 +21,8 @@
 struct tcp_look {
     nsec_t at;                      /* [ns, monotonic], 0 = there was none */
     nsec_t rto;
-    uint32_t retransmits;           /* since the connection began, as the next two */
+    uint32_t retransmits;           /* since the connection began, as the next three */
+    uint32_t needless;              /* of them: the peer had the data, and said so (DSACK) */
     uint32_t timeouts;
     uint32_t holes;
     bool unacked;
