@@ -205,10 +205,8 @@ static nsec_t next_deadline(const struct runner *r)
     return MIN(next, r->swarm.n_pushed == 0 ? r->pacer.start : r->pacer.end);
 }
 
-static const struct timespec no_time;
-
 /* Return: how many events there are. */
-static int poll_events(struct runner *r, struct epoll_event *events, const struct timespec *left)
+static int poll_events(struct runner *r, struct epoll_event *events, bool sleep)
 {
     struct tally *t = &r->tally;
     bool is_interrupted;
@@ -216,10 +214,10 @@ static int poll_events(struct runner *r, struct epoll_event *events, const struc
     int n;
 
     lookout_sleep(&t->lookout, clock_now(r->config->clock));
-    n = epoll_pwait2(r->epoll_fd, events, EVENTS_MAX, left, NULL);
+    n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, sleep ? -1 : 0);
     is_interrupted = n < 0;
     if (is_interrupted)             /* we were stopped: what came meanwhile is to be seen now */
-        n = epoll_pwait2(r->epoll_fd, events, EVENTS_MAX, &no_time, NULL);
+        n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, 0);
     now = clock_now(r->config->clock);
     if (!is_interrupted)
         lookout_wake(&t->lookout, now);
@@ -229,14 +227,14 @@ static int poll_events(struct runner *r, struct epoll_event *events, const struc
 
 static int sleep_until(struct runner *r, struct epoll_event *events, nsec_t until)
 {
-    struct timespec left;
-    nsec_t now;
+    if (until < r->timer.fires_at) {
+        nsec_t now = clock_now(r->config->clock);
 
-    if (until == NSEC_NEVER)
-        return poll_events(r, events, NULL);
-    now = clock_now(r->config->clock);
-    left = nsec_to_timespec(until > now ? until - now : 0);
-    return poll_events(r, events, &left);
+        if (until <= now)
+            return poll_events(r, events, false);
+        timer_set(&r->timer, now, until);
+    }
+    return poll_events(r, events, true);
 }
 
 /*
@@ -256,7 +254,7 @@ static int wait_for_events(struct runner *r, struct epoll_event *events)
 
     for (;;) {
         do {
-            n = poll_events(r, events, &no_time);
+            n = poll_events(r, events, false);
             if (n > 0)
                 return n;
             now = clock_now(r->config->clock);
@@ -281,7 +279,9 @@ static void *run(void *arg)
         int n = wait_for_events(r, events);
 
         for (int i = 0; i < n; i++) {
-            if (events[i].data.ptr)
+            if (events[i].data.ptr == &r->timer)
+                timer_fired(&r->timer);
+            else if (events[i].data.ptr)
                 swarm_handle(&r->swarm, events[i].data.ptr, events[i].events);
             else
                 obey(r);
@@ -313,7 +313,9 @@ static int open_fds(struct runner *r)
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->wake_fd < 0)
         return -errno;
-    return epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &event) < 0 ? -errno : 0;
+    if (epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->wake_fd, &event) < 0)
+        return -errno;
+    return timer_init(&r->timer, r->epoll_fd, &r->timer);
 }
 
 static int set_up_swarm(struct runner *r)
@@ -341,7 +343,8 @@ int runner_new(struct runner **ret, const struct runner_config *config,
     r = aligned_alloc(_Alignof(struct runner), sizeof(*r));
     if (!r)
         return -ENOMEM;
-    *r = (struct runner){.config = config, .share = *share, .epoll_fd = -1, .wake_fd = -1};
+    *r = (struct runner){.config = config, .share = *share, .epoll_fd = -1, .wake_fd = -1,
+                         .timer = TIMER_INIT};
 
     error = tally_init(&r->tally, config->clock, share->n_links, config->options->timeout,
                        config->options->nagle, config->report_fd);
@@ -361,6 +364,7 @@ struct runner *runner_free(struct runner *r)
     if (!r)
         return NULL;
     swarm_deinit(&r->swarm);
+    timer_deinit(&r->timer);
     fd_closep(&r->wake_fd);
     fd_closep(&r->epoll_fd);
     tally_deinit(&r->tally);

@@ -23,6 +23,7 @@
 #include "client/tally.h"
 #include "common/base.h"
 #include "common/clock.h"
+#include "common/timer.h"
 
 enum runner_phase {
     RUNNER_OPENING,                 /* connecting */
@@ -64,6 +65,7 @@ struct runner {
     pthread_t thread;
     int epoll_fd;
     int wake_fd;                    /* eventfd: a command is there */
+    struct timer timer;             /* a deadline has come */
 
     struct swarm swarm;
     struct tally tally;

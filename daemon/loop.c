@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <sys/timerfd.h>
 
 #include "common/base.h"
 
@@ -16,31 +15,22 @@ static int control(struct loop *l, int op, struct source *s, uint32_t events)
 
 static void timer_ready(struct source *s, uint32_t events)
 {
-    struct loop *l = container_of(s, struct loop, timer);
-
     (void)events;
-    l->wakes_at = NSEC_NEVER;
+    timer_fired(&container_of(s, struct loop, timer_source)->timer);
 }
 
 int loop_init(struct loop *l)
 {
-    l->wakes_at = NSEC_NEVER;
     l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (l->epoll_fd < 0)
         return -errno;
-    l->timer = (struct source){
-        .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-        .ready = timer_ready,
-    };
-    if (l->timer.fd < 0)
-        return -errno;
-    /* Edge-triggered, it tells of each expiry once, without having to be read. */
-    return control(l, EPOLL_CTL_ADD, &l->timer, EPOLLIN | EPOLLET);
+    l->timer_source = (struct source){.fd = -1, .ready = timer_ready};
+    return timer_init(&l->timer, l->epoll_fd, &l->timer_source);
 }
 
 void loop_deinit(struct loop *l)
 {
-    fd_closep(&l->timer.fd);
+    timer_deinit(&l->timer);
     fd_closep(&l->epoll_fd);
 }
 
@@ -64,26 +54,12 @@ void loop_remove(struct loop *l, struct source *s)
     (void)r;
 }
 
-/*
- * A timeout of epoll_wait()'s own would be set up and taken down again at each wait, which takes 3 %
- * of a round trip. Deadlines mostly move away, so that one timer serves a great many waits.
- */
-static void arm(struct loop *l, nsec_t now, nsec_t deadline)
-{
-    struct itimerspec in = {.it_value = nsec_to_timespec(deadline - now)};
-    int r = timerfd_settime(l->timer.fd, 0, &in, NULL);
-
-    assert(r == 0);
-    (void)r;
-    l->wakes_at = deadline;
-}
-
 int loop_wait(struct loop *l, nsec_t now, nsec_t deadline)
 {
     int n;
 
-    if (deadline > now && deadline < l->wakes_at)
-        arm(l, now, deadline);
+    if (deadline > now)
+        timer_set(&l->timer, now, deadline);
 
     n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, deadline > now ? -1 : 0);
     return n < 0 ? -errno : n;

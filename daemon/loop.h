@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 
 #include "common/clock.h"
+#include "common/timer.h"
 
 struct source {
     int fd;                         /* owned by whoever embeds the source */
@@ -22,12 +23,12 @@ struct source {
 
 struct loop {
     int epoll_fd;
-    struct source timer;            /* a timerfd */
-    nsec_t wakes_at;                /* when it fires [ns, monotonic]; NSEC_NEVER = it is not armed */
+    struct timer timer;
+    struct source timer_source;
     struct epoll_event batch[LOOP_BATCH];
 };
 
-#define LOOP_INIT ((struct loop){.epoll_fd = -1, .timer.fd = -1})
+#define LOOP_INIT ((struct loop){.epoll_fd = -1, .timer = TIMER_INIT})
 
 /* Return: 0 or negative errno. */
 int loop_init(struct loop *l);
@@ -52,7 +53,7 @@ void loop_remove(struct loop *l, struct source *s);
  * @deadline:   wait no longer than until then [ns, monotonic]; not after @now = only look,
  *              NSEC_NEVER = without end
  *
- * May wake earlier, at @l->wakes_at: a timer that was armed for an earlier deadline is left alone.
+ * May wake earlier, at @l->timer.fires_at, for a deadline that has moved away since.
  *
  * Return: how many events stand in @l->batch, 0 if there are none, or negative errno. Where all
  * signals are blocked, -EINTR says that the thread was stopped meanwhile and goes on: signal(7),

@@ -167,7 +167,7 @@ static void *run(void *arg)
         stopped = n == -EINTR;
         if (stopped)
             n = loop_wait(&w->loop, now, now);
-        take_times(w, n, MIN(deadline, w->loop.wakes_at), stopped);
+        take_times(w, n, MIN(deadline, w->loop.timer.fires_at), stopped);
         if (n > 0)
             loop_dispatch(&w->loop, n);
         conn_expire(&w->conns);

@@ -117,7 +117,7 @@ static void test_wait_ends_at_its_deadline(void **state)
     assert_int_equal(n, 1);         /* the timer */
     assert_true(clock_now(&clock_system) >= deadline);
     loop_dispatch(&f->loop, n);
-    assert_int_equal(f->loop.wakes_at, NSEC_NEVER);
+    assert_int_equal(f->loop.timer.fires_at, NSEC_NEVER);
     assert_int_equal(look(f), 0);   /* it fires once */
 }
 
@@ -138,11 +138,11 @@ static void test_later_deadline_leaves_the_timer_alone(void **state)
 
     assert_int_equal(loop_add(&f->loop, &f->probe.source, EPOLLOUT), 0);
     assert_int_equal(loop_wait(&f->loop, now, first), 1);
-    assert_int_equal(f->loop.wakes_at, first);
+    assert_int_equal(f->loop.timer.fires_at, first);
     assert_int_equal(loop_wait(&f->loop, now, first + 1), 1);
-    assert_int_equal(f->loop.wakes_at, first);
+    assert_int_equal(f->loop.timer.fires_at, first);
     assert_int_equal(loop_wait(&f->loop, now, first - 1), 1);
-    assert_int_equal(f->loop.wakes_at, first - 1);
+    assert_int_equal(f->loop.timer.fires_at, first - 1);
 }
 
 static void test_wake_interrupts_once_however_often_it_was_given(void **state)
