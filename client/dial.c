@@ -88,6 +88,7 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
         return 0;
     /* Before there is anything to be stamped; a kernel without them leaves us our own clock. */
     (void)set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, stamping);
+    (void)set_option(fd, IPPROTO_TCP, TCP_INQ, 1);
 
     *ret_what = "switch Nagle's algorithm off";
     r = c->nagle ? 0 : set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);

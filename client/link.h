@@ -49,6 +49,7 @@ struct link {
     nsec_t connect_time;            /* how long that took, once it is done [ns] */
 
     uint64_t n_replies;             /* on this connection */
+    bool has_stamps;                /* the kernel stamped the last read */
     struct tcp_evidence evidence;
 
     /* The notes of the owner. */

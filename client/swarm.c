@@ -365,29 +365,52 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
     return true;
 }
 
-static void receive(struct swarm *s, struct link *l)
+/**
+ * read_once() - one read, and what it means
+ * @most:       to read [bytes], 0 = all
+ * @ret_read:   its time, and how much is left in the kernel
+ *
+ * Return: whether there was anything, and the connection still stands.
+ */
+static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally_read *ret_read)
 {
     struct target_rx rx;
     struct target_event event;
-    struct tally_read read;
     int r;
 
-    r = target_receive(&l->target, s->rx, &rx);
+    r = target_receive(&l->target, s->rx, most, &rx);
     if (r == -EAGAIN)
-        return;
+        return false;
     if (r < 0) {
         link_say(l, "receive: %s", strerror(-r));
         link_lost(s, l, RUN_ERROR_CONNECTION_LOST, false, clock_now(s->config.clock));
-        return;
+        return false;
     }
 
-    read = tally_read(s->config.tally, &rx.info);
-    if (rx.is_full)
-        s->config.tally->left_some = true;
+    *ret_read = tally_read(s->config.tally, &rx.info);
+    l->has_stamps = ret_read->has_stamp;
     while (target_next(&l->target, &rx, &event) != TARGET_NOTHING) {
-        if (!handle_event(s, l, &event, &read))
-            return;
+        if (!handle_event(s, l, &event, ret_read))
+            return false;
     }
+    return true;
+}
+
+/*
+ * A stamp is that of a read's last byte. So where several replies may have come, the first is read
+ * alone: if it was held up on its way and the others came right behind it, it is the one whose time
+ * matters.
+ */
+static void receive(struct swarm *s, struct link *l)
+{
+    bool may_be_many = l->has_stamps && inflight_n_sent(&l->target.inflight) > 1;
+    struct tally_read read;
+
+    if (!read_once(s, l, may_be_many ? target_reply_rest(&l->target) : 0, &read))
+        return;
+    if (may_be_many && read.n_queued > 0 && !read_once(s, l, 0, &read))
+        return;
+
     leave_if_answered(s, l, read.now);
     if (s->config.options->connect && l->n_replies > 0 && l->state == LINK_UP)
         end_exchange(s, l);

@@ -143,7 +143,7 @@ void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
 
 struct tally_read tally_read(struct tally *t, const struct stream_rx *info)
 {
-    struct tally_read read = {.has_stamp = false};
+    struct tally_read read = {.n_queued = info->n_queued};
 
     if (info->stamp_real == 0) {
         read.now = clock_now(t->clock);

@@ -60,6 +60,7 @@ struct tally_read {
     nsec_t now;                     /* the program has the bytes [ns] */
     nsec_t stamp;                   /* the kernel had the last of them [ns, monotonic] */
     bool has_stamp;
+    uint32_t n_queued;              /* bytes that wait behind it */
 };
 
 /* To be called right after a read. */

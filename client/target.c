@@ -256,12 +256,22 @@ void target_say_goodbye(struct target *t)
 
 /* ---- Receiving ---- */
 
-int target_receive(struct target *t, uint8_t *buf, struct target_rx *ret_rx)
+size_t target_reply_rest(const struct target *t)
 {
+    if (t->state == TARGET_GREETING || !t->native)
+        return 0;
+    if (t->skip > 0 || t->carry_len >= PROTO_REPLY_LEN)
+        return t->skip;
+    return PROTO_REPLY_LEN + t->config->reply_size - t->carry_len;
+}
+
+int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx)
+{
+    size_t room = TARGET_RX_SIZE - t->carry_len;
     struct stream_rx info = {0};
     ssize_t n;
 
-    n = stream_recv(&t->stream, buf + t->carry_len, TARGET_RX_SIZE - t->carry_len, &info);
+    n = stream_recv(&t->stream, buf + t->carry_len, most > 0 ? MIN(most, room) : room, &info);
     if (n < 0)
         return (int)n;
 

@@ -139,14 +139,18 @@ struct target_rx {
 /* Room in front of the buffer for what is carried over. */
 #define TARGET_RX_SIZE (TARGET_CARRY_SIZE + 65536)
 
+/* What is still to come of the next reply [bytes], 0 if that is not known. */
+size_t target_reply_rest(const struct target *t);
+
 /**
  * target_receive() - read once
  * @buf:        TARGET_RX_SIZE bytes, lent until target_next() returns TARGET_NOTHING
+ * @most:       to read [bytes], 0 = all there is room for
  *
  * Return: 0 with @ret_rx (also at the end of the stream), -EAGAIN if there is nothing, or another
  * negative errno if the connection is lost.
  */
-int target_receive(struct target *t, uint8_t *buf, struct target_rx *ret_rx);
+int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx);
 
 enum target_event_kind {
     TARGET_NOTHING,                 /* all that came is consumed */

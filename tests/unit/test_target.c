@@ -98,7 +98,7 @@ static void assert_flushed(struct fixture *f, ssize_t n)
 
 static void receive(struct fixture *f)
 {
-    assert_int_equal(target_receive(&f->target, f->rx_buf, &f->rx), 0);
+    assert_int_equal(target_receive(&f->target, f->rx_buf, 0, &f->rx), 0);
 }
 
 static void assert_next(struct fixture *f, enum target_event_kind kind)
@@ -391,9 +391,9 @@ static void test_reset_while_receiving_is_told(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(target_receive(&f->target, f->rx_buf, &f->rx), -EAGAIN);
+    assert_int_equal(target_receive(&f->target, f->rx_buf, 0, &f->rx), -EAGAIN);
     fake_stream_will_fail(&f->fake, -ECONNRESET);
-    assert_int_equal(target_receive(&f->target, f->rx_buf, &f->rx), -ECONNRESET);
+    assert_int_equal(target_receive(&f->target, f->rx_buf, 0, &f->rx), -ECONNRESET);
 }
 
 /* A message that was cut by the end of its connection leaves whole on the next one. */
@@ -600,6 +600,37 @@ static void test_native_reply_ends_with_its_padding(void **state)
     assert_next(f, TARGET_NOTHING);
 }
 
+/* The first of several replies can be read alone, wherever the last read stopped. */
+static void test_rest_of_a_reply_is_known(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[2 * (PROTO_REPLY_LEN + 100)];
+    size_t len;
+
+    greet(f);
+    push_many(f, 2);
+    assert_flushed(f, 2);
+    len = native_reply(f, 0, 100, bytes);
+    len += native_reply(f, 1, 100, bytes + len);
+    fake_stream_will_read(&f->fake, bytes, 50);
+    fake_stream_will_read(&f->fake, bytes + 50, 50);
+    fake_stream_will_read(&f->fake, bytes + 100, len - 100);
+
+    assert_int_equal(target_reply_rest(&f->target), PROTO_REPLY_LEN + 100);
+    receive(f);
+    assert_next(f, TARGET_NOTHING);
+    assert_int_equal(target_reply_rest(&f->target), PROTO_REPLY_LEN + 100 - 50);
+    receive(f);
+    assert_next(f, TARGET_NOTHING);
+    assert_int_equal(target_reply_rest(&f->target), PROTO_REPLY_LEN + 100 - 100);
+    assert_int_equal(target_receive(&f->target, f->rx_buf, target_reply_rest(&f->target), &f->rx),
+                     0);
+    assert_next(f, TARGET_REPLY);
+    assert_int_equal(f->event.request.seq, 1);
+    assert_true(f->event.is_last);
+    assert_next(f, TARGET_NOTHING);
+}
+
 static void test_native_reply_with_another_sequence_is_wrong(void **state)
 {
     struct fixture *f = *state;
@@ -784,6 +815,7 @@ int main(void)
         IN(setup_native, test_native_request_carries_sequence_and_uuid),
         IN(setup_native, test_native_holds_as_many_as_the_server_has_room_for),
         IN(setup_native, test_native_reply_ends_with_its_padding),
+        IN(setup_native, test_rest_of_a_reply_is_known),
         IN(setup_native, test_native_reply_with_another_sequence_is_wrong),
         IN(setup_native, test_keepalive_is_answered_between_requests),
         IN(setup_native, test_goodbye_stops_sending_but_not_receiving),
