@@ -290,38 +290,38 @@ static void test_no_descriptors_are_told_to_the_client(void **state)
     assert_int_equal(f->conns->stats.accepted, 1);
 }
 
+static void check_that_it_rests(struct fixture *f, int error)
+{
+    start(f, true);
+    (void)dial(f);
+    will_fail(error);
+    will_fail(error);
+    (void)turn(f);
+    assert_int_equal(f->conns->stats.accepted, 0);
+    assert_int_equal(acceptor_deadline(&f->acceptor), f->conns->shared.now + 200 * NSEC_PER_MSEC);
+    assert_true(has_event(f, LOG_EVENT_ACCEPT_PAUSED));
+    assert_int_equal(turn(f), 0);
+
+    script.n = 0;
+    conn_fixture_advance(f->conns, 200 * NSEC_PER_MSEC);
+    (void)turn(f);                  /* joins the queue again */
+    (void)turn(f);
+    assert_int_equal(f->conns->stats.accepted, 1);
+    assert_int_equal(acceptor_deadline(&f->acceptor), NSEC_NEVER);
+    assert_true(f->acceptor.spare_fd >= 0);
+    assert_true(has_event(f, LOG_EVENT_ACCEPT_RESUMED));
+}
+
 /* Not even the spare helps: it rests instead of spinning, says so, and says when it goes on. */
 static void test_nothing_to_spare_rests(void **state)
 {
     static const int errors[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EINVAL};
 
     for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-        struct fixture *f;
-
-        (void)setup(state);
-        f = *state;
-        start(f, true);
-        (void)dial(f);
-        will_fail(errors[i]);
-        will_fail(errors[i]);
-        (void)turn(f);
-        assert_int_equal(f->conns->stats.accepted, 0);
-        assert_int_equal(acceptor_deadline(&f->acceptor),
-                         f->conns->shared.now + 200 * NSEC_PER_MSEC);
-        assert_true(has_event(f, LOG_EVENT_ACCEPT_PAUSED));
-        assert_int_equal(turn(f), 0);
-
-        script.n = 0;
-        conn_fixture_advance(f->conns, 200 * NSEC_PER_MSEC);
-        (void)turn(f);                  /* joins the queue again */
-        (void)turn(f);
-        assert_int_equal(f->conns->stats.accepted, 1);
-        assert_int_equal(acceptor_deadline(&f->acceptor), NSEC_NEVER);
-        assert_true(f->acceptor.spare_fd >= 0);
-        assert_true(has_event(f, LOG_EVENT_ACCEPT_RESUMED));
+        check_that_it_rests(*state, errors[i]);
         (void)teardown(state);
+        (void)setup(state);
     }
-    (void)setup(state);
 }
 
 static void test_without_a_spare_it_rests_at_once(void **state)
