@@ -49,8 +49,9 @@ struct daemon {
     struct idle idle;
     struct watch watch;
     bool said_stuck;
-    struct stats status;            /* as last told in STATUS= */
+    struct stats status;            /* when STATUS= was last looked at */
     nsec_t status_at;
+    uint64_t status_rate;           /* as told there [messages/s] */
 };
 
 /* ---- what it says ---- */
@@ -101,15 +102,15 @@ static void tell_status(struct daemon *d)
     struct stats sum = crew_stats(&d->crew);
     nsec_t now = clock_now(&clock_system);
     nsec_t passed = now - d->status_at;
-    uint64_t n_new = sum.messages - d->status.messages;
-    bool same = memcmp(&sum, &d->status, sizeof(sum)) == 0;
+    uint64_t rate = (sum.messages - d->status.messages) * NSEC_PER_SEC / MAX(passed, (nsec_t)1);
+    bool is_old = memcmp(&sum, &d->status, sizeof(sum)) == 0 && rate == d->status_rate;
 
+    if (!is_old || d->status_at == 0)
+        notify_status("%" PRIu64 " clients, %" PRIu64 " messages/s, %" PRIu64 " messages so far",
+                      stats_clients(&sum), rate, sum.messages);
     d->status = sum;
     d->status_at = now;
-    if (!same || passed == now)
-        notify_status("%" PRIu64 " clients, %" PRIu64 " messages/s, %" PRIu64 " messages so far",
-                      stats_clients(&sum), passed > 0 ? n_new * NSEC_PER_SEC / passed : 0,
-                      sum.messages);
+    d->status_rate = rate;
 }
 
 /* ---- orders ---- */
@@ -359,14 +360,15 @@ static int on_watchdog_timer(sd_event_source *source, uint64_t usec, void *user)
 static int on_idle_timer(sd_event_source *source, uint64_t usec, void *user)
 {
     struct daemon *d = user;
+    /* First, so that who came in before the last worker obeyed is among those counted. */
+    bool obeyed = crew_has_obeyed(&d->crew);
     struct stats sum = crew_stats(&d->crew);
     nsec_t limit = d->config.exit_on_idle;
 
     (void)usec;
     if (d->stopping)
         return 0;
-    switch (idle_decide(&d->idle, &sum, limit, crew_has_obeyed(&d->crew),
-                        clock_now(&clock_system))) {
+    switch (idle_decide(&d->idle, &sum, limit, obeyed, clock_now(&clock_system))) {
     case IDLE_STAY:
         break;
     case IDLE_CLOSE:
@@ -542,17 +544,17 @@ static void tear_down(struct daemon *d, int result)
     config_deinit(&d->config);
 }
 
-/* Signals are for the event loop: no thread that is started later may take one. */
-static int block_signals(void)
+/* For the event loop alone: no thread that is started later may take one. And who closes a pipe that
+ * is logged to, or a connection, is not to end the daemon. */
+static void block_signals(void)
 {
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
     sigset_t set;
 
     (void)sigemptyset(&set);
-    for (int s = 1; s < SIGRTMIN; s++)
-        if (s == SIGTERM || s == SIGINT || s == SIGHUP || s == SIGUSR1 || s == SIGUSR2 ||
-            s == SIGPIPE)
-            (void)sigaddset(&set, s);
-    return -pthread_sigmask(SIG_BLOCK, &set, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+        (void)sigaddset(&set, signals[i]);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);       /* fails only for a bad first argument */
 }
 
 int daemon_run(const struct options *options)
@@ -568,9 +570,8 @@ int daemon_run(const struct options *options)
     };
     int r;
 
-    r = block_signals();
-    if (r == 0)
-        r = set_up(&d);
+    block_signals();
+    r = set_up(&d);
     if (r == 0)
         r = start(&d);
     if (r == 0)
