@@ -506,10 +506,11 @@ static void read_and_answer(struct conn *c)
     nsec_t earliest = MAX(session_last_arrival(&c->session), shared->looked_at);
     size_t len = CONN_RX_SIZE - 1;  /* one byte can always follow */
     size_t rest = session_rest(&c->session);
+    bool is_native = c->session.speech == SESSION_NATIVE;   /* text cannot tell of windows */
     struct stream_rx rx;
     ssize_t n;
 
-    if (c->has_stamps && shared->now > earliest + ALONE_ABOVE)
+    if (is_native && c->has_stamps && shared->now > earliest + ALONE_ABOVE)
         len = MIN(len, rest);
     n = stream_recv(&c->stream, shared->rx, len, &rx);
     if (n == -EAGAIN)
@@ -524,7 +525,7 @@ static void read_and_answer(struct conn *c)
     }
 
     in.len = (size_t)n;
-    if (!shared->away && (rx.n_queued > 0 || in.len > rest))
+    if (is_native && !shared->away && (rx.n_queued > 0 || in.len > rest))
         earliest = lookout_earliest(&shared->lookout, earliest);
     describe_arrival(c, &rx, earliest, &in);
     c->has_stamps = in.kernel_stamp;

@@ -89,6 +89,12 @@ static bool drain(struct worker *w)
     return w->conns.n_conns == 0;
 }
 
+static bool serves_native(const struct worker *w)
+{
+    return w->conns.last_native > 0 &&
+           w->conns.now < w->conns.last_native + HEARTBEAT_AFTER_MESSAGE;
+}
+
 static nsec_t next_deadline(struct worker *w)
 {
     nsec_t next = MIN(acceptor_deadline(&w->acceptor), conn_next_deadline(&w->conns));
@@ -101,7 +107,7 @@ static nsec_t next_deadline(struct worker *w)
             if (w->conns.stop_at + marks[i] > w->conns.now)
                 next = MIN(next, w->conns.stop_at + marks[i]);
     }
-    if (w->conns.last_native > 0 && w->conns.now < w->conns.last_native + HEARTBEAT_AFTER_MESSAGE)
+    if (serves_native(w))
         next = MIN(next, w->conns.now + HEARTBEAT);
 
     return next;
@@ -162,7 +168,8 @@ static void *run(void *arg)
         bool stopped;
         int n;
 
-        lookout_sleep(&w->conns.lookout, clock_now(w->conns.clock));
+        if (serves_native(w))
+            lookout_sleep(&w->conns.lookout, clock_now(w->conns.clock));
         n = loop_wait(&w->loop, now, deadline);
         stopped = n == -EINTR;
         if (stopped)
