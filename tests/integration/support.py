@@ -113,7 +113,7 @@ class Process:
     """A child: its output on tapes, its end certain, sanitizer reports never overlooked."""
 
     def __init__(self, case, argv, env=None, nofile=None, inherited=(), names=None,
-                 stdout=subprocess.PIPE):
+                 stdout=subprocess.PIPE, prefix=()):
         self.stdout_tape, self.stderr_tape = Tape(), Tape()
         self._raw = {}
         full_env = dict(os.environ, LC_ALL='C.UTF-8', **sanitizer_env())
@@ -122,7 +122,7 @@ class Process:
             full_env.pop(name, None)
         full_env.update(env or {})
 
-        command = list(argv)
+        command = list(prefix) + list(argv)
         if inherited:
             full_env['LISTEN_FDS'] = str(len(inherited))
             if names is not None:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What the daemon takes from its host: no memory that it does not give back, no wake-up in vain."""
+
+import glob
+import os
+import re
+import shutil
+import signal
+import time
+
+import native_client
+import support
+from peers import TextPeer, new_uuid
+
+QUIET = 6
+STATUS_INTERVAL = 5
+
+
+class TestMemory(support.Case):
+    def setUp(self):
+        super().setUp()
+        if not shutil.which('valgrind'):
+            self.cannot_run_here('valgrind is not installed')
+        self.report = self.path('valgrind.%p')
+
+    def check(self, server):
+        self.assertEqual(server.stop(timeout=60), 0, server.stderr)
+        with open(self.report.replace('%p', str(server.pid)), encoding='utf-8') as file:
+            report = file.read()
+        self.assertIn('ERROR SUMMARY: 0 errors', report, report)
+        self.assertRegex(report, r'All heap blocks were freed|definitely lost: 0 bytes', report)
+
+    def test_whole_life_under_valgrind(self):
+        valgrind = ['valgrind', '--leak-check=full', '--errors-for-leak-kinds=all',
+                    '--show-leak-kinds=all', '--log-file=' + self.report]
+        server = self.daemon('--workers=2', '--log-level=debug', '--log-messages=on',
+                             '--max-clients=12', '--log-file=' + self.path('log'), prefix=valgrind)
+        texts = [TextPeer(self, server.address) for _ in range(10)]
+        for peer in texts:
+            for _ in range(20):
+                peer.exchange(new_uuid())
+        native = native_client.connect(*server.address)
+        native.ask(1, padding=b'x' * 40000, reply_padding=60000)
+        texts[0].send(b'rubbish')
+        texts[0].rest()
+        texts[1].send(new_uuid()[:9])
+        texts[2].half_close()
+        texts[3].close()
+        for _ in range(5):                          # some are refused
+            TextPeer(self, server.address)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            server.signal(number)
+        server.log.wait('reloaded')
+        native.finish()
+        self.check(server)
+
+    def test_start_that_fails_under_valgrind(self):
+        valgrind = ['valgrind', '--leak-check=full', '--errors-for-leak-kinds=all',
+                    '--error-exitcode=99', '--log-file=' + self.report]
+        server = self.daemon(listen=('127.0.0.1:0', '203.0.113.1:1'), ready=False, prefix=valgrind)
+        self.assertEqual(server.wait(), 1, server.stderr)
+
+
+class TestSleep(support.Case):
+    def switches(self, pid):
+        total = 0
+        for status in glob.glob('/proc/%d/task/*/status' % pid):
+            with open(status, encoding='ascii') as file:
+                total += int(re.search(r'^voluntary_ctxt_switches:\s*(\d+)', file.read(),
+                                       re.MULTILINE).group(1))
+        return total
+
+    def test_quiet_daemon_wakes_for_its_status_alone(self):
+        server = self.daemon('--workers=2')
+        text = TextPeer(self, server.address)
+        text.exchange(new_uuid())
+        native = native_client.connect(*server.address)
+        native.ask(1)
+
+        def asleep():
+            before = self.switches(server.pid)
+            time.sleep(0.5)                         # long after the last message
+            return self.switches(server.pid) == before
+
+        support.poll_until(asleep, 'the daemon to fall asleep')
+        before = self.switches(server.pid)
+        time.sleep(QUIET)
+        self.assertLessEqual(self.switches(server.pid) - before, QUIET // STATUS_INTERVAL + 1)
+        native.finish()
+
+
+if __name__ == '__main__':
+    support.main()
