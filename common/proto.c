@@ -413,8 +413,8 @@ ssize_t proto_frame_peek(const struct proto_limits *limits, const uint8_t *buf, 
     return frame.head_len;
 }
 
-static void put_header(struct wire_writer *w, enum proto_type type, uint8_t flags, uint16_t code,
-                       size_t length)
+static inline void put_header(struct wire_writer *w, enum proto_type type, uint8_t flags,
+                              uint16_t code, size_t length)
 {
     wire_put_u8(w, (uint8_t)type);
     wire_put_u8(w, flags);

@@ -289,8 +289,11 @@ static enum session_result native_fault(enum proto_fault fault, struct session_o
 /* Writes as much of a reply's padding as there is room for. Return: whether that was all. */
 static bool put_padding(struct session *s, struct session_output *out)
 {
-    size_t n = MIN((size_t)s->n_padding, out->size - out->len);
+    size_t n;
 
+    if (s->n_padding == 0)
+        return true;
+    n = MIN((size_t)s->n_padding, out->size - out->len);
     memset(out->buf + out->len, 0, n);
     out->len += n;
     s->n_padding -= (uint32_t)n;
