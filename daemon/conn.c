@@ -32,6 +32,9 @@
 /* When it is known this well when a message came, all that is there can be read in one go. */
 #define ALONE_ABOVE (50 * NSEC_PER_USEC)
 
+/* Nor is the first of so many, time after time, worth two reads more than all others together. */
+#define ALONE_AMONG 16
+
 struct conn_backlog {
     size_t out_at, out_len;         /* unsent replies in `data` */
     struct session_input input;     /* what is to be answered after them; `bytes` in `data` */
@@ -510,7 +513,7 @@ static void read_and_answer(struct conn *c)
     struct stream_rx rx;
     ssize_t n;
 
-    if (is_native && c->has_stamps && shared->now > earliest + ALONE_ABOVE)
+    if (is_native && c->reads_alone && shared->now > earliest + ALONE_ABOVE)
         len = MIN(len, rest);
     n = stream_recv(&c->stream, shared->rx, len, &rx);
     if (n == -EAGAIN)
@@ -528,9 +531,9 @@ static void read_and_answer(struct conn *c)
     if (is_native && !shared->away && (rx.n_queued > 0 || in.len > rest))
         earliest = lookout_earliest(&shared->lookout, earliest);
     describe_arrival(c, &rx, earliest, &in);
-    c->has_stamps = in.kernel_stamp;
     if (len < CONN_RX_SIZE - 1 && rx.n_queued > 0)
         read_behind(c, earliest, &in);
+    c->reads_alone = in.kernel_stamp && in.len < ALONE_AMONG * rest;
     answer(c, &in);
 }
 

@@ -87,7 +87,7 @@ struct conn {
     uint32_t events;                /* what the loop waits for */
     uint16_t port;                  /* the peer's */
     uint8_t phase;
-    bool has_stamps;                /* the kernel stamped what was read last */
+    bool reads_alone;               /* the kernel stamped what was read last, and it was little */
 };
 
 /* Allocates what a worker's connections share; @s has its borrowed parts. Return: 0 or -ENOMEM. */
