@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """A path that is slow in one direction now and then: a TCP proxy that holds every k-th piece of the
-stream, and tells for how long it really did.
+stream, and tells which native message began it and how long it really stayed, the proxy's own
+waking up included.
 """
 
 import socket
+import struct
 import threading
 import time
 
@@ -14,6 +16,28 @@ BACK = 'back'
 
 CHUNK = 1 << 16
 
+FIRST_BYTES = struct.Struct('>BBHIQ')       # a native frame's header, then the sequence number
+REQUEST, REPLY = 1, 2
+
+SO_TIMESTAMPNS = 35
+TIMESPEC = struct.Struct('qq')
+
+
+def sequence_number(piece):
+    """Of the request or reply that begins a piece."""
+    if len(piece) < FIRST_BYTES.size or piece[0] not in (REQUEST, REPLY):
+        return None
+    return FIRST_BYTES.unpack_from(piece)[-1]
+
+
+def arrival(ancillary):
+    """When the kernel received what was read [ns, real time]; now, if it does not say."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            seconds, nanoseconds = TIMESPEC.unpack_from(data)
+            return seconds * 10**9 + nanoseconds
+    return time.time_ns()
+
 
 class DelayProxy:
     """Between a client and target; each read from the given direction counts as a piece.
@@ -23,7 +47,7 @@ class DelayProxy:
 
     def __init__(self, case, target, direction, every, hold, spare=50):
         self.target = target
-        self.holds = []             # lengths [s], as the clock saw them
+        self.holds = []             # (sequence number or None, from arrival to departure [s])
         self._direction = direction
         self._every = every
         self._hold = hold
@@ -35,6 +59,7 @@ class DelayProxy:
         with socket.create_connection(self.target) as server:
             for sock in (client, server):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             back = threading.Thread(target=self._pump, args=(server, client, BACK))
             back.start()
             self._pump(client, server, OUT)
@@ -44,14 +69,14 @@ class DelayProxy:
         number = 0
         try:
             while True:
-                piece = source.recv(CHUNK)
+                piece, ancillary, _, _ = source.recvmsg(CHUNK, 256)
                 if not piece:
                     break
                 number += 1
                 if direction == self._direction and self._is_held(number):
-                    start = time.monotonic()
                     time.sleep(self._hold)
-                    self.holds.append(time.monotonic() - start)
+                    length = (time.time_ns() - arrival(ancillary)) / 1e9
+                    self.holds.append((sequence_number(piece), length))
                 sink.sendall(piece)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
