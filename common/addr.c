@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -351,7 +352,7 @@ struct addr_key addr_key_from(const struct addr *a)
 
 void addr_key_format(const struct addr_key *key, char ret_text[static ADDR_TEXT_SIZE])
 {
-    char ip[INET6_ADDRSTRLEN] = "", zone[sizeof("%4294967295")] = "";
+    char ip[INET6_ADDRSTRLEN] = "", zone[1 + IF_NAMESIZE] = "%";
 
     switch (key->family) {
     case AF_INET:
@@ -360,8 +361,10 @@ void addr_key_format(const struct addr_key *key, char ret_text[static ADDR_TEXT_
         break;
     case AF_INET6:
         (void)inet_ntop(AF_INET6, key->ip, ip, sizeof(ip));
-        if (key->scope_id > 0)
-            (void)snprintf(zone, sizeof(zone), "%%%" PRIu32, key->scope_id);
+        if (key->scope_id == 0)
+            zone[0] = '\0';
+        else if (!if_indextoname(key->scope_id, zone + 1))
+            (void)snprintf(zone + 1, sizeof(zone) - 1, "%" PRIu32, key->scope_id);
         (void)snprintf(ret_text, ADDR_TEXT_SIZE, "[%s%s]:%u", ip, zone, (unsigned)key->port);
         break;
     case AF_UNIX:

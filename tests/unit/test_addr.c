@@ -167,8 +167,8 @@ static void test_listen_takes_numeric_addresses(void **state)
     assert_listen("127.0.0.1:80", "127.0.0.1:80");
     assert_listen("0.0.0.0:0", "0.0.0.0:0");
     assert_listen("[::1]:80", "[::1]:80");
-    assert_listen("[fe80::1%1]:80", "[fe80::1%1]:80");
-    assert_listen("[fe80::1%lo]:80", "[fe80::1%1]:80");
+    assert_listen("[fe80::1%1]:80", "[fe80::1%lo]:80");
+    assert_listen("[fe80::1%lo]:80", "[fe80::1%lo]:80");
     assert_listen("unix:/run/x.sock", "unix:/run/x.sock");
     assert_listen("unix:@x", "unix:@x");
 }
@@ -243,7 +243,7 @@ static void test_resolve_takes_numeric_addresses(void **state)
     (void)state;
     assert_resolved("127.0.0.1:80", "127.0.0.1:80");
     assert_resolved("[::1]:80", "[::1]:80");
-    assert_resolved("fe80::1%lo", "[fe80::1%1]:47945");
+    assert_resolved("fe80::1%lo", "[fe80::1%lo]:47945");
 }
 
 static void test_resolve_takes_unix_paths(void **state)
