@@ -18,6 +18,8 @@ int dial_config_init(struct dial_config *c, const struct options *o, const char 
         .nagle = o->nagle,
         .reset = o->connect,
     };
+    (void)snprintf(c->leave, sizeof(c->leave), "leave from %s to",
+                   o->source ? o->source : "the port asked for");
     if (!o->source)
         return 0;
     if (addr_from_numeric(o->source, 0, &c->source) == 0) {
@@ -90,19 +92,18 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
     (void)set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, stamping);
     (void)set_option(fd, IPPROTO_TCP, TCP_INQ, 1);
 
-    *ret_what = "switch Nagle's algorithm off";
+    *ret_what = "switch Nagle's algorithm off for";
     r = c->nagle ? 0 : set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (r < 0)
         return r;
-    *ret_what = "set the DSCP";
+    *ret_what = "set the DSCP for";
     r = c->dscp < 0 ? 0 : set_dscp(fd, family, c->dscp);
     if (r < 0)
         return r;
-    *ret_what = "bind to the device";
+    *ret_what = c->leave;
     if (c->device[0] &&
         setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, c->device, (socklen_t)strlen(c->device)) < 0)
         return -errno;
-    *ret_what = "bind to the source address";
     return bind_source(fd, c, to, index);
 }
 
@@ -112,7 +113,7 @@ int dial_start(const struct dial_config *c, const struct addr *to, uint32_t inde
     _cleanup_(fd_closep) int fd = -1;
     int r;
 
-    *ret_what = "make a socket";
+    *ret_what = "make a socket for";
     fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
@@ -120,7 +121,7 @@ int dial_start(const struct dial_config *c, const struct addr *to, uint32_t inde
     if (r < 0)
         return r;
 
-    *ret_what = "connect";
+    *ret_what = "connect to";
     r = connect(fd, &to->sa, to->len) < 0 ? -errno : DIAL_CONNECTED;
     if (r == -EINPROGRESS)
         r = DIAL_IN_PROGRESS;

@@ -13,6 +13,7 @@
 
 /* What all sockets of a run have in common. */
 struct dial_config {
+    char leave[96];                 /* "leave from 192.0.2.1 to", for messages */
     bool has_source;
     struct addr source;             /* address to leave from */
     char device[IFNAMSIZ];          /* device to leave by, "" = any */
@@ -40,7 +41,8 @@ enum {
  * @to:         the server
  * @index:      of the connection in the run, for its source port
  * @ret_fd:     the socket, non-blocking; the caller's
- * @ret_what:   on failure, what could not be done: "connect", "bind to eth7", ...
+ * @ret_what:   on failure, what could not be done, to be followed by the server's address: "connect
+ *              to", "leave from 192.0.2.1 to", ...; as long-lived as @c
  *
  * Return: DIAL_CONNECTED, DIAL_IN_PROGRESS, or negative errno.
  */
