@@ -18,7 +18,7 @@
 #include "common/ring.h"
 
 enum record_kind {
-    RECORD_CONNECTED,               /* the first connection stands; text = its protocol */
+    RECORD_CONNECTED,               /* connected: the first connection stands */
     RECORD_REPLY,                   /* reply */
     RECORD_OVERDUE,                 /* message: no reply in time; it may still come */
     RECORD_MISSING,                 /* message: no reply, and a later one was answered */
@@ -37,6 +37,10 @@ struct record {
     uint32_t connection;            /* from 0 */
     nsec_t at;                      /* [ns, monotonic] */
     union {
+        struct {
+            bool is_native;         /* else text */
+            size_t n_addr;          /* to which of the server's addresses */
+        } connected;
         struct {
             struct where_sample sample;
             struct cause_note note; /* with has_note only */

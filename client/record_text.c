@@ -53,7 +53,7 @@ void record_text_format(const struct record *record, nsec_t timeout,
 
     switch ((enum record_kind)record->kind) {
     case RECORD_CONNECTED:
-        print(ret_line, "connected: %s protocol", record->text);
+        print(ret_line, "connected: %s protocol", record->connected.is_native ? "native" : "text");
         return;
     case RECORD_REPLY:
         print_reply(record, timeout, ret_line);

@@ -23,7 +23,8 @@ struct report_context {
     const struct options *options;
     const struct clock_src *clock;
     const char *host;               /* as the user named it, without the port */
-    const char *address;            /* the first that was found; "" = none yet */
+    const char *address;            /* that of the first connection, until then the first that was
+                                     * found; "" = none yet */
     FILE *out;                      /* borrowed */
 };
 

@@ -82,7 +82,8 @@ static void handle_record(struct run *run, const struct record *record)
     if (record->kind == RECORD_CONNECTED) {
         if (!run->report.has_begun) {
             run->report.has_begun = true;
-            run->report.ops->begin(&run->report, record->text);
+            addr_format(&run->addrs[record->connected.n_addr], run->address);
+            run->report.ops->begin(&run->report, record->connected.is_native ? "native" : "text");
         }
         return;
     }

@@ -190,8 +190,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
     hist_record(tally->result.connect, l->connect_time);
     if (!s->has_greeted) {
         s->has_greeted = true;
-        tally->result.is_native = l->target.native;
-        tally_text(tally, RECORD_CONNECTED, l, now, l->target.native ? "native" : "text");
+        tally_connected(tally, l, now);
     }
     if (l->down_since > 0)
         tally_outage(tally, l, now, true);

@@ -85,6 +85,18 @@ void tally_text(struct tally *t, enum record_kind kind, const struct link *l, ns
     end_record(t, offsetof(struct record, text) + strlen(record->text) + 1);
 }
 
+void tally_connected(struct tally *t, const struct link *l, nsec_t now)
+{
+    struct record *record = begin_record(t, RECORD_CONNECTED, l, now, RECORD_LEN(connected));
+
+    t->result.is_native = l->target.native;
+    if (!record)
+        return;
+    record->connected.is_native = l->target.native;
+    record->connected.n_addr = l->n_addr;
+    end_record(t, RECORD_LEN(connected));
+}
+
 static void tell_about(struct tally *t, enum record_kind kind, const struct link *l, nsec_t now,
                        const struct request *q)
 {

@@ -97,5 +97,8 @@ static inline void tally_not_sent(struct tally *t, const struct request *q)
 void tally_text(struct tally *t, enum record_kind kind, const struct link *l, nsec_t now,
                 const char *text);
 
+/* The first connection of the thread stands. */
+void tally_connected(struct tally *t, const struct link *l, nsec_t now);
+
 /* The outage of this link is over, or the run is. */
 void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over);
