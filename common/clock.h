@@ -20,7 +20,7 @@ typedef uint64_t nsec_t;
 /**
  * struct clock_ops - how time is read; a test puts its own clock here
  * @now:        time on the monotonic clock [ns], never decreasing
- * @real:       time on the real-time (wall) clock [ns since the epoch]; may step in either direction
+ * @real:       time on the real-time (wall) clock [ns since the epoch]; may step either way
  *
  * Both are called on the request path: they must not block.
  */

@@ -2,11 +2,11 @@
 /*
  * Lookout: when at the earliest that came which woke a thread up.
  *
- * The kernel merges what waits in a socket, and keeps the stamp of the last of it only. But a thread
- * that sleeps in epoll_wait(2) had nothing to read when it lay down, and the first byte that comes
- * calls it. So what it finds came after it was called, and it was called no longer ago than it
- * waited for a CPU since, which the scheduler counts: a burst that comes at once can be told from
- * one that gathered while the thread was kept from running.
+ * The kernel merges what waits in a socket, and keeps the stamp of the last of it only. But a
+ * thread that sleeps in epoll_wait(2) had nothing to read when it lay down, and the first byte that
+ * comes calls it. So what it finds came after it was called, and it was called no longer ago than
+ * it waited for a CPU since, which the scheduler counts: a burst that comes at once can be told
+ * from one that gathered while the thread was kept from running.
  *
  * What the scheduler does not see is not counted: a CPU that the hypervisor had taken away.
  */
@@ -35,8 +35,8 @@ void lookout_deinit(struct lookout *l);
 /* Right before the thread waits for events; they are looked for before it sleeps. */
 void lookout_sleep(struct lookout *l, nsec_t now);
 
-/* Right after. Not to be called if the wait was interrupted: that may have been a stop, during which
- * nothing calls the thread. */
+/* Right after. Not to be called if the wait was interrupted: that may have been a stop, during
+ * which nothing calls the thread. */
 static inline void lookout_wake(struct lookout *l, nsec_t now)
 {
     l->woke = now;

@@ -2,10 +2,10 @@
 /*
  * Stamp: carries the kernel's time stamps over to the monotonic clock.
  *
- * The kernel stamps packets with its real-time clock, which may be stepped at any moment; everything
- * else here lives on the monotonic one. NTP slews both alike, so that their difference is constant
- * between two steps: each look at the clocks bounds it from both sides, the bounds of all looks
- * since the last step must overlap, and a look that does not overlap them is a step.
+ * The kernel stamps packets with its real-time clock, which may be stepped at any moment;
+ * everything else here lives on the monotonic one. NTP slews both alike, so that their difference
+ * is constant between two steps: each look at the clocks bounds it from both sides, the bounds of
+ * all looks since the last step must overlap, and a look that does not overlap them is a step.
  */
 #pragma once
 
@@ -46,7 +46,7 @@ int64_t stamp_bridge_last_step(const struct stamp_bridge *b);
  * @now:        a time at which the stamp was already made [ns, monotonic]
  * @ret_mono:   the same moment [ns, monotonic], never after @now
  *
- * Return: true; or false, leaving @ret_mono alone, if a step makes it ambiguous or the stamp lies in
- * the future: the caller then uses the time of its own reading.
+ * Return: true; or false, leaving @ret_mono alone, if a step makes it ambiguous or the stamp lies
+ * in the future: the caller then uses the time of its own reading.
  */
 bool stamp_bridge_convert(const struct stamp_bridge *b, nsec_t real, nsec_t now, nsec_t *ret_mono);

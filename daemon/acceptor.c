@@ -17,7 +17,7 @@
 /* How long accepting rests when not even a refusal is possible. */
 #define PAUSE (200 * NSEC_PER_MSEC)
 
-/* Who waited in the queue of an inherited listener when it was adopted has been accepted by then. */
+/* Who waited in the queue of an inherited listener at its adoption has been accepted by then. */
 #define FRESH (2 * NSEC_PER_SEC)
 
 static int queue(struct gate *g)
@@ -237,8 +237,8 @@ void acceptor_deinit(struct acceptor *a)
 }
 
 /*
- * Joins the queues that it should be in, and leaves the others. A server that stops leaves inherited
- * listeners to the next one, and goes on taking the clients of its own, to tell them.
+ * Joins the queues that it should be in, and leaves the others. A server that stops leaves
+ * inherited listeners to the next one, and goes on taking the clients of its own, to tell them.
  */
 static void update_queues(struct acceptor *a)
 {

@@ -2,9 +2,9 @@
 /*
  * Acceptor: one worker's share in the listeners - takes clients from them, or tells them why not.
  *
- * All workers wait for the same listeners. EPOLLEXCLUSIVE alone would give nearly all clients to the
- * worker that waited first; so a worker that has accepted leaves the listener's queue and joins it
- * again at its end.
+ * All workers wait for the same listeners. EPOLLEXCLUSIVE alone would give nearly all clients to
+ * the worker that waited first; so a worker that has accepted leaves the listener's queue and joins
+ * it again at its end.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct acceptor {
     nsec_t fresh_until;             /* until then, clients may be older than the listeners' options
                                      * [ns, monotonic] */
     int spare_fd;                   /* given up to take and refuse a client when none are left */
-    nsec_t paused_until;            /* nothing is accepted before that [ns, monotonic]; 0 = not paused */
+    nsec_t paused_until;            /* nothing is accepted before [ns, monotonic]; 0 = not paused */
     bool closed;                    /* nothing is accepted until that is taken back */
     bool said_paused;               /* so that the end of it is said too */
     struct ratelimit refusal_limit;

@@ -2,7 +2,7 @@
 /*
  * Admission: who may come in - how many clients there are, in all and from each source address.
  *
- * Shared by all workers. Its lock is taken when a client comes and when it goes, never for a message.
+ * Shared by all workers. Its lock is taken when a client comes or goes, never for a message.
  */
 #pragma once
 

@@ -69,8 +69,8 @@ static const struct key keys[] = {
         exit_on_idle, 0, 0, A_DURATION),
     KEY("busy_poll", "DUR", "spin so long for the next message before sleeping (off)",
         KIND_BUSY_POLL, busy_poll, 0, 0, "on, off or a duration like 100us"),
-    KEY("log_level", "LEVEL", "debug, info, notice, warning, err, crit", KIND_LEVEL, log_level, 0, 0,
-        "one of debug, info, notice, warning, err, crit"),
+    KEY("log_level", "LEVEL", "debug, info, notice, warning, err, crit", KIND_LEVEL, log_level, 0,
+        0, "one of debug, info, notice, warning, err, crit"),
     KEY("log_target", "TARGET", "auto, journal, stderr, none", KIND_TARGET, log_target, 0, 0,
         "one of auto, journal, stderr, none"),
     KEY("log_file", "PATH", "a log file too, rotated by size", KIND_TEXT, log_file, 0, 0, NULL),
@@ -310,8 +310,8 @@ static void fault(struct reader *r, int error)
         r->result = error;
 }
 
-/* Whether inih can take the line; what is wrong with it is told here, as inih tells of the first such
- * line only, and cuts a long one into several. */
+/* Whether inih can take the line; what is wrong with it is told here, as inih tells of the first
+ * such line only, and cuts a long one into several. */
 static bool check_line(struct reader *r, const char *line, int size)
 {
     if (*line == '\0' || *line == '#' || *line == ';')

@@ -81,5 +81,5 @@ struct config_key {
 };
 const struct config_key *config_key(size_t n);
 
-/* Writes the names of keys that differ and cannot change at run time, each with a space before it. */
+/* Writes the names of keys that differ and cannot change at run time, a space before each. */
 void config_name_fixed_changes(const struct config *old, const struct config *new, FILE *names);

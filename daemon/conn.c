@@ -161,7 +161,7 @@ static void set_events(struct conn *c, uint32_t events)
     if (c->events == events)
         return;
     r = loop_change(c->shared->loop, &c->source, events);
-    assert(r == 0);                 /* it is in the loop: only a lack of memory at adding can fail */
+    assert(r == 0);                 /* it is in the loop: only adding can lack memory */
     (void)r;
     c->events = events;
 }
@@ -270,7 +270,7 @@ static int keep_backlog(struct conn *c, const char *out, size_t out_len,
 }
 
 /*
- * Sends the shared output; what the peer does not take becomes the backlog, with the rest of the input.
+ * Sends the shared output; what the peer does not take is kept aside, with the rest of the input.
  *
  * Return: 0 or negative errno, which ends the connection.
  */
@@ -391,7 +391,7 @@ static void settle(struct conn *c, size_t n_messages)
     struct conn_shared *shared = c->shared;
 
     if (shared->stopping && c->session.speech == SESSION_NATIVE) {
-        if (!c->session.parted)     /* its hello came, or its backlog went, while the server stops */
+        if (!c->session.parted)     /* its hello came, or its backlog went, during the stop */
             stop(c);
     } else if (c->backlog || session_is_amid_message(&c->session)) {
         if (c->phase != CONN_WAITING || n_messages > 0)
@@ -440,7 +440,7 @@ static bool convert_stamp(const struct conn_shared *shared, const struct stream_
 {
     if (rx->stamp_real == 0)
         return false;
-    /* Nearly all of a batch was there when it began: what was not takes another look at the clock. */
+    /* Nearly all of a batch was there when it began: the rest takes another look at the clock. */
     if (stamp_bridge_convert(&shared->bridge, rx->stamp_real, shared->now, ret_arrival) &&
         *ret_arrival < shared->now)
         return true;

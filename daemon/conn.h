@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conn: one client's connection - reads, has its session answer, sends, and knows when it has to end.
+ * Conn: one client's connection - reads, has its session answer, sends, and knows when to end.
  *
  * It holds no buffers: a worker has one pair for all of its connections, and only what a peer does
  * not take at once is kept aside. A connection that is told to go is half-closed and read to its
@@ -27,7 +27,7 @@
 #define CONN_RX_SIZE 65536
 #define CONN_TX_SIZE 163840
 
-/* Each phase has one timeout, so that a list per phase in order of entry has the next one in front. */
+/* Each has one timeout, so that in a list for each in order of entry the next one is in front. */
 enum conn_phase {
     CONN_OPEN,                      /* between messages; idle_timeout */
     CONN_WAITING,                   /* amid a message, or for the peer to read; message_timeout */
@@ -71,7 +71,7 @@ struct conn_shared {
     struct ratelimit timeout_limit;
     char *rx;                       /* CONN_RX_SIZE */
     struct session_output tx;       /* CONN_TX_SIZE */
-    struct session_message *messages;       /* SESSION_MESSAGES; lent to `tx` where they are wanted */
+    struct session_message *messages;   /* SESSION_MESSAGES; lent to `tx` where they are wanted */
 };
 
 struct conn {

@@ -28,7 +28,7 @@
 /* How often STATUS= is brought up to date; nothing is sent while nothing changes. */
 #define STATUS_INTERVAL (5 * NSEC_PER_SEC)
 
-/* Feeding is due at half of the watchdog's interval; looking twice as often leaves room for a miss. */
+/* Feeding is due at half of the watchdog's interval; looking twice as often allows for a miss. */
 #define WATCHDOG_PARTS 4
 
 /* Left to itself, sd-event is up to 250 ms late. */
@@ -503,7 +503,7 @@ static int start(struct daemon *d)
 
 /* ---- end ---- */
 
-/* Also after a start that failed half-way: says what is left to be said, and undoes all in reverse. */
+/* Also after a start that failed half-way: says what is left to say, and undoes all in reverse. */
 static void tear_down(struct daemon *d, int result)
 {
     struct stats sum;
@@ -544,8 +544,8 @@ static void tear_down(struct daemon *d, int result)
     config_deinit(&d->config);
 }
 
-/* For the event loop alone: no thread that is started later may take one. And who closes a pipe that
- * is logged to, or a connection, is not to end the daemon. */
+/* For the event loop alone: no thread that is started later may take one. And who closes a pipe
+ * that is logged to, or a connection, is not to end the daemon. */
 static void block_signals(void)
 {
     static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Daemon: the control thread - starts everything below it, answers signals, tells the service manager
- * how it goes, and stops everything in reverse order.
+ * Daemon: the control thread - starts everything below it, answers signals, tells the service
+ * manager how it goes, and stops everything in reverse order.
  */
 #pragma once
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Idle: decides when a daemon that nobody uses may go, without losing the client who comes just then.
+ * Idle: decides when a daemon that nobody uses may go, and loses no client who comes just then.
  *
- * Going takes two steps: first the listeners are closed to the workers, then, when all of them know,
- * it is seen whether anybody came in meanwhile. Who comes later waits in the socket for the next
- * daemon. Pure.
+ * Going takes two steps: first the listeners are closed to the workers, then, when all of them
+ * know, it is seen whether anybody came in meanwhile. Who comes later waits in the socket for the
+ * next daemon. Pure.
  */
 #pragma once
 

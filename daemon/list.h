@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * List: a doubly linked ring whose links live in its members, so that joining and leaving never fail.
+ * List: a doubly linked ring whose links live in its members: joining and leaving never fail.
  */
 #pragma once
 

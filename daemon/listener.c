@@ -14,7 +14,7 @@
 
 #include "common/base.h"
 
-/* As many as the kernel allows (net.core.somaxconn): a burst of clients must not meet a full queue. */
+/* As many as the kernel allows (net.core.somaxconn): a burst must not meet a full queue. */
 #define BACKLOG 65535
 
 /*
@@ -107,7 +107,7 @@ int listener_bind(struct listener *ret_listener, const char *text, const char **
 
     *ret_listener = (struct listener){.fd = fd};
     if (a.sa.sa_family == AF_UNIX && a.un.sun_path[0] != '\0')
-        ret_listener->path = strdup(a.un.sun_path);     /* NULL: the file stays, and is stale then */
+        ret_listener->path = strdup(a.un.sun_path);     /* NULL: the file stays behind */
     listener_set_options(fd);
     describe(ret_listener);
     return 0;

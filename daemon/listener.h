@@ -11,7 +11,7 @@
 
 struct listener {
     int fd;
-    bool inherited;                 /* it outlives this process: what waits in it is the next one's */
+    bool inherited;                 /* it outlives this process, and what waits in it */
     char *name;                     /* FileDescriptorName= of an inherited one, else NULL */
     char *path;                     /* of a UNIX socket that was bound here and is removed again */
     char address[ADDR_TEXT_SIZE];   /* for people, with the port that the kernel chose */
@@ -43,5 +43,5 @@ int listener_adopt(struct listener *ret_listener, int fd, const char *name,
 
 void listener_deinit(struct listener *l);
 
-/* Sets what a listener has and hands down: on a connection that was made before the listener had it. */
+/* Sets what a listener hands down, on a connection that was made before it had it. */
 void listener_set_options(int fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listener set: all listeners of the daemon - those that it inherited, or else those it binds itself.
+ * Listener set: all listeners of the daemon - those that it inherited, or else its own.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log events: everything that the daemon can say, one line each, and the journal fields it says it with.
+ * Log events: everything that the daemon can say, a line each, and the journal's fields for it.
  *
  * An event's id is for ever: administrators' filters (journalctl MESSAGE_ID=...) and the catalog in
  * systemd/tcptimer.catalog hang on it.

@@ -2,9 +2,9 @@
 /*
  * Loop: epoll, level-triggered, with an object behind every descriptor.
  *
- * A source is embedded in its owner, which finds itself with container_of(). One batch is taken from
- * the kernel and dispatched to its end: a handler may remove and free its own object, never another
- * one, for that could still have an event later in the batch.
+ * A source is embedded in its owner, which finds itself with container_of(). One batch is taken
+ * from the kernel and dispatched to its end: a handler may remove and free its own object, never
+ * another one, for that could still have an event later in the batch.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Session: the server's side of both protocols as a pure machine - bytes and their arrival in, reply
- * bytes and events out.
+ * Session: the server's side of both protocols as a pure machine - bytes and their arrival in,
+ * reply bytes and events out.
  *
  * Deltas are differences of one truncated time since the session's start, so that they telescope:
  * their sum is the elapsed time to within one unit, however many there are.
@@ -21,7 +21,7 @@ struct session {
     nsec_t last;                    /* arrival of the previous message [ns since start] */
     uint32_t n_request;             /* native: length of the last request [bytes] */
     uint32_t n_discard;             /* native: bytes of the present frame's tail still to skip */
-    uint32_t n_padding;             /* native: bytes of the present reply's padding still to write */
+    uint32_t n_padding;             /* native: bytes of the present reply's padding to write yet */
     struct proto_hello hello;       /* native: what the client said */
     uint8_t speech;                 /* enum session_speech */
     uint8_t line_end;               /* text: what a line end would mean now */
@@ -113,8 +113,8 @@ size_t session_rest(const struct session *s);
  * @in:         input; what is consumed is taken off its front
  * @out:        output; replies are appended to it
  *
- * Messages are answered in order. At the first byte that cannot belong, an error follows the replies
- * to the messages before it.
+ * Messages are answered in order. At the first byte that cannot belong, an error follows the
+ * replies to the messages before it.
  */
 enum session_result session_feed(struct session *s, const struct session_terms *terms,
                                  struct session_input *in, struct session_output *out);

@@ -19,7 +19,7 @@
 /* Less than this is the scheduler's normal course. */
 #define AWAY_MIN NSEC_PER_MSEC
 
-/* When a stopping worker loses patience with those who go on: after these parts of drain_timeout. */
+/* When a stopping worker loses patience with who goes on: after these parts of drain_timeout. */
 #define TEXT_PATIENCE(drain_timeout) ((drain_timeout) / 2)
 #define NATIVE_PATIENCE(drain_timeout) ((drain_timeout) / 8 * 7)
 

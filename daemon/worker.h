@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Worker: a thread with one loop that takes clients from the shared listeners and serves them to the end.
+ * Worker: a thread with one loop that takes clients from the listeners and serves them to the end.
  *
  * Nothing of it is touched by another thread but what this header names: orders go in through a
  * mailbox, counters are read from outside.
@@ -23,7 +23,7 @@
 struct worker_orders {
     struct conn_limits limits;
     nsec_t drain_timeout;
-    nsec_t busy_poll;               /* spins for this long after an event before it sleeps, 0 = off */
+    nsec_t busy_poll;               /* spins so long after an event before it sleeps, 0 = off */
     bool closed;                    /* take no new clients, leave them in the listeners */
     bool stop;
 };

@@ -12,7 +12,7 @@
 
 /* What one call of recv() gives. */
 struct fake_read {
-    const void *bytes;              /* borrowed; longer than the reader's buffer: the rest comes next */
+    const void *bytes;              /* borrowed; what the reader has no room for comes next */
     size_t len;
     int error;                      /* negative errno in their place, or 0; neither = the end */
     struct stream_rx info;          /* told with the bytes */

@@ -600,7 +600,7 @@ static void test_replies_to_be_read_hold_up_the_half_close(void **state)
     assert_true(conn_fixture_peer_sees_end(f));
 }
 
-/* It was told to go before the stop, and reads nothing: expiring it comes to an end all the same. */
+/* It was told to go before the stop, and reads nothing: expiring it ends all the same. */
 static void test_unread_last_words_do_not_hang_the_stop(void **state)
 {
     struct conn_fixture *f = *state;
@@ -810,7 +810,7 @@ static void test_slow_message_is_logged_above_the_threshold(void **state)
     assert_int_equal(r->client.port, 4711);
 }
 
-/* What an idle client costs, each from a source of its own; malloc(3) puts 8 bytes before a block. */
+/* What an idle client costs, each from a source of its own; malloc(3) adds 8 bytes. */
 static void test_idle_client_costs_at_most_256_bytes(void **state)
 {
     const size_t overhead = sizeof(size_t), align = 2 * sizeof(size_t);
