@@ -125,27 +125,36 @@ static void wait_for_end(struct fixture *f)
     crew_join(&f->crew);
 }
 
+static unsigned count_idle(const struct fixture *f)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        n += atomic_load(&f->crew.workers[i]->stats.accepted) == 0;
+    return n;
+}
+
+/* Whose turn it is was told to one, but another who is awake may be first: on a busy machine it can
+ * take a while until all had a turn. */
 static void test_clients_are_served_by_all(void **state)
 {
     struct fixture *f = *state;
-    unsigned n_idle = 0;
-    int clients[40];
+    unsigned n = 0;
 
     start(f, 4);
-    for (unsigned i = 0; i < ARRAY_SIZE(clients); i++) {
-        clients[i] = dial(f);
-        exchange(clients[i]);
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(clients); i++)
-        fd_closep(&clients[i]);
+    do {
+        int fd = dial(f);
+
+        exchange(fd);
+        fd_closep(&fd);
+        n++;
+    } while (n < 40 || (n < 4000 && count_idle(f) > 0));
     order_stop(f, 60 * NSEC_PER_SEC);
     wait_for_end(f);                /* a message is counted after it was answered */
-    assert_int_equal(crew_stats(&f->crew).accepted, ARRAY_SIZE(clients));
-    assert_int_equal(crew_stats(&f->crew).closed, ARRAY_SIZE(clients));
-    assert_int_equal(crew_stats(&f->crew).messages, ARRAY_SIZE(clients));
-    for (size_t i = 0; i < 4; i++)
-        n_idle += atomic_load(&f->crew.workers[i]->stats.accepted) == 0;
-    assert_int_equal(n_idle, 0);
+    assert_int_equal(crew_stats(&f->crew).accepted, n);
+    assert_int_equal(crew_stats(&f->crew).closed, n);
+    assert_int_equal(crew_stats(&f->crew).messages, n);
+    assert_int_equal(count_idle(f), 0);
 }
 
 static void test_orders_are_obeyed(void **state)
