@@ -136,6 +136,16 @@ static void resolve_load(struct option_parser *p)
         o->arrivals = ARRIVALS_FIXED;
 }
 
+/* One message a connection. In text it goes at once; a hello before it would cost a round trip. */
+static void resolve_connect(struct options *o)
+{
+    if (!o->connect)
+        return;
+    o->in_flight = 1;
+    if (o->protocol == PROTOCOL_AUTO && o->size == 0 && o->reply_size == 0)
+        o->protocol = PROTOCOL_TEXT;
+}
+
 static const struct option_entry *find_entry(int value)
 {
     const struct option_entry *e;
@@ -241,6 +251,7 @@ int options_parse(int argc, char **argv, struct options *ret,
     if (!p.o.host)
         p.o.host = DEFAULT_HOST;
     resolve_load(&p);
+    resolve_connect(&p.o);
     *ret = p.o;
     return r;
 }

@@ -140,6 +140,17 @@ class TestLoad(ClientCase):
         self.assertEqual((document['sent'], document['received']), (100, 100))
         server.await_statistics(messages=100)
 
+    def test_connection_for_each_message(self):
+        """Each its own, also where more are due than can be connected."""
+        for options in ([], ['--protocol=native'], ['-P', 3]):
+            with self.subTest(options=options):
+                server = self.daemon()
+                document = self.measured('--connect', '-r', 100000, '-c', 300, *options,
+                                         server=server)
+                self.assertEqual((document['sent'], document['received']), (300, 300))
+                self.assertEqual(document['connect_ns']['count'], 300)
+                server.await_statistics(messages=300, accepted=300)
+
     def test_one_a_second_without_count_or_rate(self):
         document = self.measured('-w', '1500ms')
         self.assertEqual(document['sent'], 2)
