@@ -169,7 +169,7 @@ static void test_message_arrives_with_its_last_byte(void **state)
     (void)feed(f, UUID_A, 35);
     assert_int_equal(f->n_out, 0);
     f->in.arrival = ACCEPTED + 3 * NSEC_PER_SEC;
-    (void)feed(f, UUID_A + 35, 1);
+    (void)feed(f, &UUID_A[35], 1);
     assert_string_equal(f->out, "UUID: " UUID_A " received after 3.000000 seconds");
 }
 
@@ -302,7 +302,7 @@ static void test_deltas_telescope(void **state)
             size_t before = f->n_out;
 
             (void)feed(f, UUID_A, cut);
-            (void)feed(f, UUID_A + cut, TEXT_UUID_LEN - cut);
+            (void)feed(f, &UUID_A[cut], TEXT_UUID_LEN - cut);
             latest = MAX(latest, f->in.arrival);
             if (text_reply_parse(f->out + before, f->n_out - before, &reply) <= 0)
                 fail_msg("seed %d, run %u: no reply %u", SEED, run, i);
@@ -324,7 +324,7 @@ static void test_connection_begins_with_its_first_byte_if_that_came_before_the_a
     f->in.arrival = ACCEPTED - 2 * NSEC_PER_SEC;
     (void)feed(f, UUID_A, 1);
     f->in.arrival = ACCEPTED + NSEC_PER_SEC;
-    (void)feed(f, UUID_A + 1, 35);
+    (void)feed(f, &UUID_A[1], 35);
     assert_string_equal(f->out, "UUID: " UUID_A " received after 3.000000 seconds");
     assert_int_equal(session_last_arrival(&f->session), ACCEPTED + NSEC_PER_SEC);
 }
@@ -414,7 +414,7 @@ static void test_hello_may_be_cut_anywhere(void **state)
         assert_int_equal(feed(f, HELLO, at), SESSION_OK);
         assert_int_equal(f->n_out, 0);
         assert_true(session_is_amid_message(&f->session));
-        assert_int_equal(feed_text(f, HELLO + at), SESSION_OK);
+        assert_int_equal(feed_text(f, &HELLO[at]), SESSION_OK);
         assert_int_equal(welcome_len(f), f->n_out);
         assert_int_equal(f->session.speech, SESSION_NATIVE);
         assert_false(session_is_amid_message(&f->session));
