@@ -122,13 +122,10 @@ int dial_start(const struct dial_config *c, const struct addr *to, uint32_t inde
         return r;
 
     *ret_what = "connect to";
-    r = connect(fd, &to->sa, to->len) < 0 ? -errno : DIAL_CONNECTED;
-    if (r == -EINPROGRESS)
-        r = DIAL_IN_PROGRESS;
-    if (r < 0)
-        return r;
+    if (connect(fd, &to->sa, to->len) < 0 && errno != EINPROGRESS)
+        return -errno;
     *ret_fd = take_fd(&fd);
-    return r;
+    return 0;
 }
 
 int dial_finish(int fd)

@@ -31,11 +31,6 @@ struct dial_config {
  */
 int dial_config_init(struct dial_config *c, const struct options *o, const char **ret_reason);
 
-enum {
-    DIAL_CONNECTED = 0,
-    DIAL_IN_PROGRESS = 1,           /* ask dial_finish() once the socket is writable */
-};
-
 /**
  * dial_start() - begin to connect
  * @to:         the server
@@ -44,7 +39,9 @@ enum {
  * @ret_what:   on failure, what could not be done, to be followed by the server's address: "connect
  *              to", "leave from 192.0.2.1 to", ...; as long-lived as @c
  *
- * Return: DIAL_CONNECTED, DIAL_IN_PROGRESS, or negative errno.
+ * Once the socket is writable, dial_finish() tells how it went.
+ *
+ * Return: 0 or negative errno.
  */
 int dial_start(const struct dial_config *c, const struct addr *to, uint32_t index, int *ret_fd,
                const char **ret_what);

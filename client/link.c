@@ -89,7 +89,6 @@ static void start(struct link *l, nsec_t now)
 static int try_address(struct link *l, nsec_t now)
 {
     const char *what;
-    bool is_connected;
     int r;
 
     link_close(l);
@@ -102,15 +101,11 @@ static int try_address(struct link *l, nsec_t now)
     l->state = LINK_CONNECTING;
     l->began = now;
     l->deadline = now + l->config->timeout;
-    is_connected = r == DIAL_CONNECTED;
+    /* One that stands already is writable, and so comes the same way. */
     r = watch(l, EPOLL_CTL_ADD, EPOLLOUT);
-    if (r < 0) {
+    if (r < 0)
         say_address(l, "watch the connection to", strerror(-r));
-        return r;
-    }
-    if (is_connected)
-        start(l, now);
-    return 0;
+    return r;
 }
 
 /* From this address on: the first that does not refuse at once. */

@@ -139,6 +139,15 @@ static void reopen(struct swarm *s, struct link *l, nsec_t now)
         expect_deadline(s, l->deadline);
 }
 
+static void send_again(struct swarm *s, struct link *l)
+{
+    size_t n = inflight_n_sent(&l->target.inflight);
+
+    l->n_resent += n;
+    s->config.tally->result.resent += n;
+    inflight_rewind(&l->target.inflight);
+}
+
 /*
  * An established connection is gone, as l->reason says. If the server closed it in peace, what is
  * not answered is sent again on the next one.
@@ -147,6 +156,7 @@ static void link_lost(struct swarm *s, struct link *l, enum run_error error, boo
                       nsec_t now)
 {
     bool was_up = l->state == LINK_UP;
+    bool is_new;
 
     link_close(l);
     if (!was_up) {
@@ -165,15 +175,18 @@ static void link_lost(struct swarm *s, struct link *l, enum run_error error, boo
         return;
     }
 
-    begin_outage(s, l, now);
-    if (in_peace) {
-        l->n_resent = inflight_n_sent(&l->target.inflight);
-        s->config.tally->result.resent += l->n_resent;
-        inflight_rewind(&l->target.inflight);
-    } else {
+    is_new = l->down_since == 0;
+    if (is_new)
+        begin_outage(s, l, now);
+    if (in_peace)
+        send_again(s, l);
+    else
         give_up(s, l, now);
-    }
-    reopen(s, l, now);
+    /* At once, but only once: a server that takes connections and answers nothing is out. */
+    if (is_new)
+        reopen(s, l, now);
+    else
+        link_failed(s, l, now);
 }
 
 /* ---- New connections ---- */
@@ -192,7 +205,8 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
         s->has_greeted = true;
         tally_connected(tally, l, now);
     }
-    if (l->down_since > 0)
+    /* In text nothing was said yet: the first reply ends the outage. */
+    if (l->down_since > 0 && l->target.native)
         tally_outage(tally, l, now, true);
 }
 
@@ -324,6 +338,8 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
         return true;
     case TARGET_REPLY:
         s->n_open--;
+        if (unlikely(l->down_since > 0))
+            tally_outage(s->config.tally, l, read->now, true);
         tally_reply(s->config.tally, l, event, read);
         return true;
     case TARGET_MISSING:

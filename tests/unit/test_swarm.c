@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A swarm against a server that this test plays itself, on a socket of its own in the abstract name
+ * space: there connecting, sending and closing take effect at once, so that nothing has to be waited
+ * for. Time is what the fake clock says.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/support/test.h"
+
+#include "client/swarm.h"
+#include "common/base.h"
+#include "tests/support/fake_clock.h"
+
+#define START ((nsec_t)1000000000)
+#define TIMEOUT NSEC_PER_SEC
+
+struct fixture {
+    struct fake_clock clock;
+    struct clock_src clock_src;
+    struct options options;
+    struct addr addr;
+    struct link_config link;
+    struct tally tally;
+    struct swarm swarm;
+    int listen_fd;
+    int peer_fd;                    /* the server's end of the newest connection */
+    int epoll_fd;
+    int report_fd;
+};
+
+/* ---- The server ---- */
+
+static void server_listen(struct fixture *f)
+{
+    f->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(f->listen_fd >= 0);
+    assert_int_equal(bind(f->listen_fd, &f->addr.sa, f->addr.len), 0);
+    assert_int_equal(listen(f->listen_fd, 16), 0);
+}
+
+static void server_accept(struct fixture *f)
+{
+    fd_closep(&f->peer_fd);
+    f->peer_fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    assert_true(f->peer_fd >= 0);
+}
+
+static void server_read_uuid(struct fixture *f, char ret_uuid[static TEXT_UUID_LEN + 1])
+{
+    assert_int_equal(read(f->peer_fd, ret_uuid, TEXT_UUID_LEN), TEXT_UUID_LEN);
+    ret_uuid[TEXT_UUID_LEN] = '\0';
+}
+
+static void server_say(struct fixture *f, const char *text)
+{
+    assert_int_equal(write(f->peer_fd, text, strlen(text)), strlen(text));
+}
+
+static void server_answer(struct fixture *f, const char *uuid)
+{
+    char reply[TEXT_REPLY_MAX + 1];
+    size_t n = text_reply_format(reply, uuid, 5);
+
+    reply[n] = '\0';
+    server_say(f, reply);
+}
+
+/* ---- The client ---- */
+
+static int setup_with(void **state, const struct options *options)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    *f = (struct fixture){.clock = {.now = START}, .options = *options, .listen_fd = -1,
+                          .peer_fd = -1};
+    f->clock_src = fake_clock_src(&f->clock);
+    f->options.protocol = PROTOCOL_TEXT;
+    f->options.timeout = TIMEOUT;
+    f->options.connections = 1;
+    f->addr = (struct addr){.un = {.sun_family = AF_UNIX}};
+    f->addr.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+                              (size_t)snprintf(f->addr.un.sun_path + 1,
+                                               sizeof(f->addr.un.sun_path) - 1,
+                                               "tcptimer-test-swarm-%d", getpid()));
+    server_listen(f);
+
+    f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    f->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(f->epoll_fd >= 0 && f->report_fd >= 0);
+    f->link = (struct link_config){.addrs = &f->addr, .n_addrs = 1, .dial = {.dscp = -1},
+                                   .timeout = TIMEOUT};
+    target_config_init(&f->link.target, &f->clock_src, &f->options);
+    assert_int_equal(tally_init(&f->tally, &f->clock_src, 1, TIMEOUT, false, f->report_fd), 0);
+
+    const struct swarm_config config = {
+        .options = &f->options, .clock = &f->clock_src, .link = &f->link, .tally = &f->tally,
+        .epoll_fd = f->epoll_fd, .step = 1, .n_links = 1,
+    };
+    assert_int_equal(swarm_init(&f->swarm, &config), 0);
+    *state = f;
+    return 0;
+}
+
+static int setup_finite(void **state)
+{
+    return setup_with(state, &(struct options){.count = 10});
+}
+
+static int setup_endless(void **state)
+{
+    return setup_with(state, &(struct options){.arrivals = ARRIVALS_FIXED});
+}
+
+static int setup_connect(void **state)
+{
+    return setup_with(state, &(struct options){.count = 10, .connect = true});
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    swarm_deinit(&f->swarm);
+    tally_deinit(&f->tally);
+    fd_closep(&f->listen_fd);
+    fd_closep(&f->peer_fd);
+    fd_closep(&f->epoll_fd);
+    fd_closep(&f->report_fd);
+    free(f);
+    return 0;
+}
+
+/* All that has happened by now, and what follows from it. */
+static void turn(struct fixture *f)
+{
+    struct epoll_event events[8];
+    int n;
+
+    while ((n = epoll_wait(f->epoll_fd, events, ARRAY_SIZE(events), 0)) > 0) {
+        for (int i = 0; i < n; i++)
+            swarm_handle(&f->swarm, events[i].data.ptr, events[i].events);
+        swarm_flush(&f->swarm, f->clock.now);
+    }
+}
+
+static bool sweep(struct fixture *f)
+{
+    bool is_overdue = swarm_sweep(&f->swarm, f->clock.now);
+
+    swarm_flush(&f->swarm, f->clock.now);
+    turn(f);
+    return is_overdue;
+}
+
+static void open_all(struct fixture *f)
+{
+    (void)swarm_open(&f->swarm, f->clock.now);
+    turn(f);
+    assert_true(swarm_open(&f->swarm, f->clock.now));
+    server_accept(f);
+}
+
+static void push(struct fixture *f)
+{
+    assert_int_equal(swarm_push(&f->swarm, &f->swarm.links[0], f->clock.now), 0);
+    swarm_flush(&f->swarm, f->clock.now);
+    turn(f);
+}
+
+static const struct result *result(const struct fixture *f)
+{
+    return &f->tally.result;
+}
+
+/* ---- Messages ---- */
+
+static void test_message_is_sent_and_its_reply_counted(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    push(f);
+    server_read_uuid(f, uuid);
+    assert_int_equal(result(f)->sent, 1);
+    assert_int_equal(f->swarm.n_open, 1);
+
+    f->clock.now += 500;
+    server_answer(f, uuid);
+    turn(f);
+    assert_int_equal(f->swarm.n_open, 0);
+    assert_int_equal(result(f)->received, 1);
+    assert_int_equal(hist_max(result(f)->service), 500);
+    assert_int_equal(hist_max(result(f)->response), 500);
+}
+
+static void test_second_message_waits_for_room_and_says_so(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+    struct link *l;
+
+    open_all(f);
+    l = &f->swarm.links[0];
+    assert_int_equal(swarm_room(&f->swarm, l), 1);
+    push(f);
+    assert_int_equal(swarm_room(&f->swarm, l), 0);
+    push(f);
+    assert_int_equal(result(f)->sent, 1);
+    assert_false(inflight_at(&l->target.inflight, 0)->held);
+    assert_true(inflight_at(&l->target.inflight, 1)->held);
+
+    server_read_uuid(f, uuid);
+    server_answer(f, uuid);
+    turn(f);
+    assert_int_equal(result(f)->sent, 2);
+    server_read_uuid(f, uuid);
+}
+
+static void test_warm_up_is_left_out_of_all_counts(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    f->swarm.n_omit = 1;
+    for (int i = 0; i < 2; i++) {
+        push(f);
+        server_read_uuid(f, uuid);
+        server_answer(f, uuid);
+        turn(f);
+    }
+    assert_int_equal(result(f)->sent, 1);
+    assert_int_equal(result(f)->received, 1);
+    assert_int_equal(result(f)->omitted, 1);
+    assert_int_equal(hist_count(result(f)->response), 1);
+}
+
+static void test_overdue_message_may_still_be_answered_late(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    push(f);
+    server_read_uuid(f, uuid);
+    f->clock.now += TIMEOUT - 1;
+    assert_false(sweep(f));
+    assert_true(swarm_is_hopeful(&f->swarm));
+    f->clock.now += 1;
+    assert_true(sweep(f));
+    assert_false(swarm_is_hopeful(&f->swarm));
+    assert_int_equal(result(f)->lost, 0);
+
+    f->clock.now += 10;
+    server_answer(f, uuid);
+    turn(f);
+    assert_int_equal(result(f)->received, 1);
+    assert_int_equal(result(f)->late, 1);
+    assert_int_equal(hist_max(result(f)->service), TIMEOUT + 10);
+}
+
+static void test_sweep_is_expected_when_the_timeout_ends(void **state)
+{
+    struct fixture *f = *state;
+
+    open_all(f);
+    push(f);
+    assert_int_equal(f->swarm.next_sweep, START + TIMEOUT);
+}
+
+/* ---- Ends ---- */
+
+static void test_lost_connection_ends_a_run_with_an_end(void **state)
+{
+    struct fixture *f = *state;
+
+    open_all(f);
+    push(f);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    assert_true(f->swarm.has_failed);
+    assert_int_equal(result(f)->error, RUN_ERROR_CONNECTION_LOST);
+    assert_int_equal(result(f)->lost, 1);
+    assert_int_equal(f->swarm.n_open, 0);
+    assert_int_equal(result(f)->n_outages, 0);
+}
+
+static void test_rubbish_ends_any_run(void **state)
+{
+    struct fixture *f = *state;
+
+    open_all(f);
+    push(f);
+    server_say(f, "rubbish");
+    turn(f);
+    assert_true(f->swarm.has_failed);
+    assert_int_equal(result(f)->error, RUN_ERROR_PROTOCOL);
+    assert_non_null(strstr(result(f)->message, "rubbish"));
+}
+
+static void test_wrong_reply_is_counted_and_the_right_one_awaited(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    push(f);
+    server_read_uuid(f, uuid);
+    server_answer(f, "00000000-0000-4000-8000-000000000000");
+    turn(f);
+    assert_int_equal(result(f)->wrong, 1);
+    server_answer(f, uuid);
+    turn(f);
+    assert_int_equal(result(f)->received, 1);
+    assert_false(f->swarm.has_failed);
+}
+
+static void test_refused_first_connection_ends_any_run(void **state)
+{
+    struct fixture *f = *state;
+
+    fd_closep(&f->listen_fd);
+    (void)swarm_open(&f->swarm, f->clock.now);
+    assert_true(f->swarm.has_failed);
+    assert_int_equal(result(f)->error, RUN_ERROR_CONNECT);
+    assert_non_null(strstr(result(f)->message, strerror(ECONNREFUSED)));
+}
+
+static void test_drain_gives_up_what_waits_and_expects_what_was_sent(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    push(f);
+    push(f);
+    server_read_uuid(f, uuid);
+    swarm_drain(&f->swarm, f->clock.now);
+    assert_int_equal(result(f)->not_sent, 1);
+    assert_int_equal(f->swarm.n_open, 1);
+    server_answer(f, uuid);
+    turn(f);
+    assert_int_equal(f->swarm.n_open, 0);
+    assert_int_equal(result(f)->sent, 1);
+}
+
+static void test_close_counts_the_unanswered_as_lost(void **state)
+{
+    struct fixture *f = *state;
+    char byte;
+
+    open_all(f);
+    push(f);
+    swarm_close(&f->swarm, f->clock.now);
+    assert_int_equal(result(f)->lost, 1);
+    assert_int_equal(f->swarm.n_open, 0);
+    while (read(f->peer_fd, &byte, 1) == 1)
+        continue;
+    assert_int_equal(read(f->peer_fd, &byte, 1), 0);
+}
+
+/* ---- Outages ---- */
+
+/* The server closed in peace: what it did not answer is sent once more, as it was. */
+static void test_closed_connection_is_made_anew_and_the_message_sent_again(void **state)
+{
+    struct fixture *f = *state;
+    char first[TEXT_UUID_LEN + 1], second[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    push(f);
+    server_read_uuid(f, first);
+    f->clock.now += 100;
+    fd_closep(&f->peer_fd);
+    turn(f);
+    server_accept(f);
+    server_read_uuid(f, second);
+    assert_string_equal(second, first);
+    assert_int_equal(result(f)->sent, 1);
+    assert_int_equal(result(f)->resent, 1);
+
+    f->clock.now += 100;
+    server_answer(f, second);
+    turn(f);
+    assert_int_equal(result(f)->received, 1);
+    assert_int_equal(result(f)->n_outages, 1);
+    assert_true(result(f)->outages[0].is_over);
+    assert_int_equal(result(f)->outages[0].n_resent, 1);
+    assert_int_equal(result(f)->outages[0].length, 100);
+    assert_int_equal(hist_max(result(f)->service), 100);
+    assert_int_equal(hist_max(result(f)->response), 200);   /* it was due the first time */
+}
+
+/* With unread data in it, a socket that is closed resets its connection. */
+static void test_reset_connection_loses_its_messages(void **state)
+{
+    struct fixture *f = *state;
+
+    open_all(f);
+    push(f);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    server_accept(f);
+    assert_int_equal(result(f)->lost, 1);
+    assert_int_equal(result(f)->resent, 0);
+    assert_int_equal(f->swarm.links[0].n_lost, 1);
+    assert_false(f->swarm.has_failed);
+}
+
+static void test_outage_is_tried_again_and_has_a_length(void **state)
+{
+    struct fixture *f = *state;
+    struct link *l = &f->swarm.links[0];
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    fd_closep(&f->listen_fd);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    assert_true(l->is_out);
+    assert_true(l->down_since == START);
+    assert_in_range(l->deadline - START, 50 * NSEC_PER_MSEC, 150 * NSEC_PER_MSEC);
+
+    swarm_skip(&f->swarm, l, f->clock.now);
+    assert_int_equal(result(f)->not_sent, 1);
+    f->clock.now = START + 8 * NSEC_PER_SEC;
+    (void)sweep(f);
+    assert_in_range(l->deadline - f->clock.now, NSEC_PER_SEC, 3 * NSEC_PER_SEC);
+
+    server_listen(f);
+    f->clock.now = l->deadline;
+    (void)sweep(f);
+    server_accept(f);
+    assert_false(l->is_out);
+    push(f);
+    server_read_uuid(f, uuid);
+    server_answer(f, uuid);
+    turn(f);
+    assert_int_equal(result(f)->n_outages, 1);
+    assert_int_equal(result(f)->outages[0].length, f->clock.now - START);
+    assert_int_equal(result(f)->outages[0].n_not_sent, 1);
+}
+
+/* It may be starting over and over: that is one outage, and no reason to ask it all the time. */
+static void test_server_that_only_takes_connections_is_one_outage(void **state)
+{
+    struct fixture *f = *state;
+    struct link *l = &f->swarm.links[0];
+
+    open_all(f);
+    for (int i = 0; i < 5; i++) {
+        fd_closep(&f->peer_fd);
+        turn(f);
+        if (l->state == LINK_DOWN) {
+            assert_true(l->deadline >= f->clock.now + 50 * NSEC_PER_MSEC);
+            f->clock.now = l->deadline;
+            (void)sweep(f);
+        }
+        server_accept(f);
+    }
+    assert_true(l->down_since == START);
+    assert_int_equal(result(f)->n_outages, 0);
+}
+
+static void test_outage_at_the_end_is_not_over(void **state)
+{
+    struct fixture *f = *state;
+
+    open_all(f);
+    fd_closep(&f->listen_fd);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    swarm_close(&f->swarm, f->clock.now + 77);
+    assert_int_equal(result(f)->n_outages, 1);
+    assert_false(result(f)->outages[0].is_over);
+    assert_int_equal(result(f)->outages[0].length, 77);
+}
+
+/* A server that says that it stops is restarted: nobody's message may stay without a reply. */
+static void test_stopping_server_is_connected_to_again_in_any_run(void **state)
+{
+    struct fixture *f = *state;
+    char first[TEXT_UUID_LEN + 1], second[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    push(f);
+    server_read_uuid(f, first);
+    server_say(f, "ERROR: the server is stopping\n");
+    turn(f);
+    assert_false(f->swarm.has_failed);
+    server_accept(f);
+    server_read_uuid(f, second);
+    assert_string_equal(second, first);
+    assert_int_equal(result(f)->resent, 1);
+}
+
+static void test_server_that_stopped_for_good_ends_a_run_with_an_end(void **state)
+{
+    struct fixture *f = *state;
+
+    open_all(f);
+    fd_closep(&f->listen_fd);
+    server_say(f, "ERROR: the server is stopping\n");
+    turn(f);
+    assert_true(f->swarm.has_failed);
+    assert_int_equal(result(f)->error, RUN_ERROR_CONNECTION_LOST);
+}
+
+/* Until the new one is there, the old one turns everybody away; the message waits for the end of
+ * that, but not for longer than for a reply. */
+static void test_server_that_goes_on_stopping_is_given_the_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct link *l = &f->swarm.links[0];
+
+    open_all(f);
+    push(f);
+    while (!f->swarm.has_failed) {
+        assert_true(f->clock.now < START + 2 * TIMEOUT);
+        server_say(f, "ERROR: the server is stopping\n");
+        turn(f);
+        if (l->state == LINK_DOWN && !f->swarm.has_failed) {
+            f->clock.now = l->deadline;
+            (void)sweep(f);
+        }
+        if (l->state != LINK_DOWN)
+            server_accept(f);
+    }
+    assert_true(f->clock.now >= START + TIMEOUT);
+    assert_int_equal(result(f)->lost, 1);
+}
+
+/* ---- A new connection for each message ---- */
+
+static void test_each_message_has_a_connection_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1], byte;
+
+    assert_true(swarm_open(&f->swarm, f->clock.now));
+    for (uint64_t i = 1; i <= 3; i++) {
+        push(f);
+        server_accept(f);
+        server_read_uuid(f, uuid);
+        server_answer(f, uuid);
+        turn(f);
+        assert_int_equal(result(f)->received, i);
+        assert_int_equal(hist_count(result(f)->connect), i);
+        assert_true(read(f->peer_fd, &byte, 1) <= 0);
+    }
+    assert_int_equal(result(f)->n_outages, 0);
+}
+
+#define IN(setup, test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN(setup_finite, test_message_is_sent_and_its_reply_counted),
+        IN(setup_endless, test_second_message_waits_for_room_and_says_so),
+        IN(setup_finite, test_warm_up_is_left_out_of_all_counts),
+        IN(setup_endless, test_overdue_message_may_still_be_answered_late),
+        IN(setup_finite, test_sweep_is_expected_when_the_timeout_ends),
+        IN(setup_finite, test_lost_connection_ends_a_run_with_an_end),
+        IN(setup_endless, test_rubbish_ends_any_run),
+        IN(setup_finite, test_wrong_reply_is_counted_and_the_right_one_awaited),
+        IN(setup_endless, test_refused_first_connection_ends_any_run),
+        IN(setup_endless, test_drain_gives_up_what_waits_and_expects_what_was_sent),
+        IN(setup_endless, test_close_counts_the_unanswered_as_lost),
+        IN(setup_endless, test_closed_connection_is_made_anew_and_the_message_sent_again),
+        IN(setup_endless, test_reset_connection_loses_its_messages),
+        IN(setup_endless, test_outage_is_tried_again_and_has_a_length),
+        IN(setup_endless, test_server_that_only_takes_connections_is_one_outage),
+        IN(setup_endless, test_outage_at_the_end_is_not_over),
+        IN(setup_finite, test_stopping_server_is_connected_to_again_in_any_run),
+        IN(setup_finite, test_server_that_stopped_for_good_ends_a_run_with_an_end),
+        IN(setup_finite, test_server_that_goes_on_stopping_is_given_the_timeout),
+        IN(setup_connect, test_each_message_has_a_connection_of_its_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
