@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import fcntl
 import functools
+import glob
 import itertools
 import json
 import os
@@ -220,6 +221,19 @@ class Machine:
         """The number inside of a service's main process."""
         return int(self.show(unit, 'MainPID'))
 
+    def outer_pid(self, pid):
+        """The number on the host of a process inside."""
+        for path in glob.glob('/proc/[0-9]*/status'):
+            with contextlib.suppress(OSError):      # of processes that end while we look
+                with open(path, encoding='utf-8', errors='replace') as file:
+                    numbers = re.search(r'(?m)^NSpid:\s+(.*)$', file.read()).group(1).split()
+                if numbers[1:] == [str(pid)] and self._is_inside(numbers[0]):
+                    return int(numbers[0])
+        raise AssertionError('no process %d inside' % pid)
+
+    def _is_inside(self, pid):
+        return os.readlink('/proc/%s/ns/pid' % pid) == os.readlink('/proc/%d/ns/pid' % self.pid)
+
     def measure(self, *options):
         """Runs the client inside; all replies must come in. Returns its JSON document."""
         return json.loads(self.run('tcptimer', '--json', *map(str, options)))
@@ -246,7 +260,7 @@ class Machine:
     def wait_entry(self, start=0, count=1, timeout=support.DEADLINE, **fields):
         """The count-th journal entry from start on that has all these fields; values are regular
         expressions for the whole value."""
-        pattern = ''.join(r'(?=.*"%s":"(?:%s)")' % field for field in fields.items())
+        pattern = r'\A' + ''.join(r'(?=.*"%s":"(?:%s)")' % field for field in fields.items())
         try:
             line = self._journal.stdout_tape.wait(pattern, start=start, count=count,
                                                   timeout=timeout)
@@ -261,9 +275,12 @@ class Machine:
 
     def journal_text(self):
         """The journal as far as it was seen, for people."""
-        entries = map(json.loads, self._journal.stdout_tape.lines())
-        return '\n'.join('%s: %s' % (entry.get('SYSLOG_IDENTIFIER'), entry.get('MESSAGE'))
-                         for entry in entries)
+        texts = []
+        for line in self._journal.stdout_tape.lines():
+            with contextlib.suppress(ValueError):       # the last one may be cut
+                entry = json.loads(line)
+                texts.append('%s: %s' % (entry.get('SYSLOG_IDENTIFIER'), entry.get('MESSAGE')))
+        return '\n'.join(texts)
 
 
 def _setns(namespace):

@@ -17,7 +17,8 @@ import support
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 PACKAGES = os.environ.get('TCPTIMER_PACKAGES', '')
 
-CLIENT_FILES = {'/usr/bin/tcptimer', '/usr/share/man/man7/tcptimer-protocol.7.gz'}
+CLIENT_FILES = {'/usr/bin/tcptimer', '/usr/share/man/man1/tcptimer.1.gz',
+                '/usr/share/man/man7/tcptimer-protocol.7.gz'}
 DAEMON_FILES = {'/usr/sbin/tcptimerd', '/etc/tcptimer/tcptimerd.conf',
                 '/usr/lib/systemd/catalog/tcptimer.catalog',
                 '/usr/lib/firewalld/services/tcptimer.xml',
@@ -123,7 +124,7 @@ class TestDeb(PackageCase):
 
     def test_lintian_finds_nothing(self):
         run('lintian', '--allow-root', '--pedantic', '--fail-on', 'error,warning,pedantic',
-            '--suppress-tags', 'no-manual-page', self.one('*.changes'))
+            self.one('*.changes'))
 
     def test_installation_starts_the_socket_only(self):
         postinst = self.scripts()['postinst']
