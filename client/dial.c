@@ -2,6 +2,7 @@
 #include "client/dial.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/net_tstamp.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -18,6 +19,8 @@ int dial_config_init(struct dial_config *c, const struct options *o, const char 
         .nagle = o->nagle,
         .reset = o->connect,
     };
+    if (options_endless(o))
+        c->silence_ms = (int)MIN(o->timeout / NSEC_PER_MSEC + 1, (nsec_t)INT_MAX);
     (void)snprintf(c->leave, sizeof(c->leave), "leave from %s to",
                    o->source ? o->source : "the port asked for");
     if (!o->source)
@@ -92,6 +95,10 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
     (void)set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, stamping);
     (void)set_option(fd, IPPROTO_TCP, TCP_INQ, 1);
 
+    *ret_what = "set the timeout for";
+    r = c->silence_ms == 0 ? 0 : set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, c->silence_ms);
+    if (r < 0)
+        return r;
     *ret_what = "switch Nagle's algorithm off for";
     r = c->nagle ? 0 : set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     if (r < 0)

@@ -88,13 +88,21 @@ static nsec_t backoff(struct link *l, nsec_t now)
     return mean / 2 + rng_next_u64(&l->target.rng) % mean;
 }
 
-static void begin_outage(struct swarm *s, struct link *l, nsec_t now)
+/* @since: when the server was last heard of, as far as we know. */
+static void begin_outage(struct swarm *s, struct link *l, nsec_t since, nsec_t now)
 {
-    l->down_since = now;
+    l->down_since = since;
     l->is_out = false;
     l->n_lost = l->n_resent = l->n_not_sent = 0;
     if (is_endless(s))              /* else either nobody notices, or the run ends with a line */
         tally_text(s->config.tally, RECORD_OUTAGE, l, now, l->reason);
+}
+
+static nsec_t unanswered_since(const struct link *l, nsec_t now)
+{
+    const struct inflight *f = &l->target.inflight;
+
+    return inflight_n_sent(f) > 0 ? inflight_at(f, 0)->sent : now;
 }
 
 /* A run with an end takes no outage, but a server that restarts is none yet. */
@@ -115,7 +123,7 @@ static void link_failed(struct swarm *s, struct link *l, nsec_t now)
     }
 
     if (l->down_since == 0)
-        begin_outage(s, l, now);
+        begin_outage(s, l, now, now);
     if (is_endless(s)) {
         l->is_out = true;
         give_up(s, l, now);
@@ -177,7 +185,7 @@ static void link_lost(struct swarm *s, struct link *l, enum run_error error, boo
 
     is_new = l->down_since == 0;
     if (is_new)
-        begin_outage(s, l, now);
+        begin_outage(s, l, in_peace ? now : unanswered_since(l, now), now);
     if (in_peace)
         send_again(s, l);
     else
