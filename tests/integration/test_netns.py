@@ -3,7 +3,9 @@
 
 import json
 import re
+import signal
 import socket
+import time
 
 from netns import TwoHosts
 from support import main
@@ -248,6 +250,73 @@ class MappedAddresses(VethCase):
             peer.connect((self.address(2), self.server.port))
             self.server.log.wait(r'198\.18\.2\.1:\d+: connected$', count=number + 1)
         self.measure(self.address6(2))
+
+
+class PathDown(VethCase):
+    """The cable is cut in the middle of a run, and put together again."""
+
+    TIMEOUT = 0.3
+
+    def start_run(self, *arguments):
+        self.start_server()
+        client = self.one.client('--json-stream', '-i', '5ms', '-W', '%gs' % self.TIMEOUT,
+                                 '-p', self.server.port, *arguments, self.address(2))
+        client.stdout_tape.wait('"event":"reply"', count=50)
+        return client
+
+    def set_cable(self, state):
+        self.two.ip('link', 'set', 'veth', state)
+        return time.monotonic()
+
+    def end_of(self, client):
+        return json.loads(client.stdout_tape.lines()[-1])
+
+    def test_endless_run_has_an_outage(self):
+        client = self.start_run()
+        cut = self.set_cable('down')
+        client.stdout_tape.wait('"event":"outage".*"over":false')
+        self.set_cable('up')
+        client.stdout_tape.wait('"event":"outage".*"over":true')
+        length = time.monotonic() - cut
+        mark = client.stdout_tape.mark()
+        client.stdout_tape.wait('"event":"reply"', start=mark, count=50)
+        client.signal(signal.SIGINT)
+        self.assertEqual(client.wait(), 1, client.stderr)
+
+        end = self.end_of(client)
+        self.assertIsNone(end['error'])
+        [outage] = end['outages']
+        self.assertTrue(outage['over'])
+        # From a message that was sent when the cable was cut.
+        self.assertGreater(outage['duration_ns'] / 1e9, self.TIMEOUT)
+        self.assertLess(outage['duration_ns'] / 1e9, length + 0.05)
+        self.assertEqual(end['lost'], outage['lost'])
+        self.assertGreater(outage['lost'], 0)
+        self.assertEqual(end['received'] + end['lost'], end['sent'])
+
+    def test_run_with_an_end_has_late_replies(self):
+        client = self.start_run('-c', 600)
+        self.set_cable('down')
+        client.stdout_tape.wait('"event":"lost".*"why":"timeout"')
+        self.set_cable('up')
+        self.assertEqual(client.wait(), 0, client.stderr)
+
+        end = self.end_of(client)
+        self.assertEqual((end['sent'], end['received'], end['lost']), (600, 600, 0))
+        self.assertGreater(end['late'], 0)
+        self.assertGreater(end['response_rtt_ns']['max'] / 1e9, self.TIMEOUT)
+        self.assertEqual(end['outages'], [])
+
+    def test_run_with_an_end_loses_what_is_never_answered(self):
+        client = self.start_run('-c', 200)
+        self.set_cable('down')
+        self.assertEqual(client.wait(), 1, client.stderr)
+
+        end = self.end_of(client)
+        self.assertEqual(end['sent'], 200)
+        self.assertGreater(end['lost'], 0)
+        self.assertEqual(end['received'] + end['lost'], end['sent'])
+        self.assertIsNone(end['error'])
 
 
 if __name__ == '__main__':
