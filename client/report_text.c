@@ -60,12 +60,14 @@ static void text_record(struct report *r, const struct record *record)
 {
     const struct options *o = r->context.options;
     const struct where_sample *s = &record->reply.sample;
-    nsec_t service = record_service(record);
     FILE *out = r->context.out;
     char uuid[37], stamp[CLOCK_RFC3339_SIZE];
+    nsec_t service;
 
+    /* Another kind is shorter, and what lies behind it is not ours to read. */
     if (record->kind != RECORD_REPLY || !report_text_shows_rows(o))
         return;
+    service = record_service(record);
     if (o->timestamps) {
         clock_format_rfc3339(report_real_time(r, record->at), stamp);
         (void)fprintf(out, "%s ", stamp);
