@@ -52,7 +52,7 @@ struct run {
     bool has_begun;                 /* all are connected and the load has begun */
     bool is_interrupted;
     bool is_forced;
-    bool is_pipe_broken;            /* nobody reads our output any more */
+    int output_error;               /* errno: the report can't be written any more */
     struct warnings warnings;
     struct run_log *log;
     struct analysis *analysis;
@@ -104,6 +104,22 @@ static void flush_log(struct run *run)
         warnings_say("log file: %s; the run goes on", strerror(-r));
 }
 
+/* Ends the run if nothing can be written. What stdio tried to write before it was asked to left no
+ * errno, only the mark. */
+static void flush_output(struct run *run)
+{
+    FILE *out = run->report.context.out;
+
+    if (run->output_error != 0)
+        return;
+    if (fflush(out) != 0)
+        run->output_error = errno;
+    else if (ferror(out))
+        run->output_error = EIO;
+    if (run->output_error != 0)
+        command_all(run, RUNNER_DRAIN);
+}
+
 /* Return: how many there were. */
 static size_t drain_records(struct run *run)
 {
@@ -119,10 +135,8 @@ static size_t drain_records(struct run *run)
             n++;
         }
     }
-    if (n > 0 && !run->is_pipe_broken && fflush(run->report.context.out) != 0) {
-        run->is_pipe_broken = true;
-        command_all(run, RUNNER_DRAIN);
-    }
+    if (n > 0)
+        flush_output(run);
     flush_log(run);
     return n;
 }
@@ -194,7 +208,7 @@ static void report_interim(struct run *run)
     struct report_summary s = summarise(run, &sum);
 
     run->report.ops->interim(&run->report, &s);
-    (void)fflush(run->report.context.out);
+    flush_output(run);
     result_deinit(&sum);
 }
 
@@ -520,6 +534,8 @@ static int finish(struct run *run)
     for (uint32_t i = 0; i < run->n_runners; i++)
         result_merge(&run->total, &run->runners[i]->tally.result);
 
+    if (run->is_interrupted && !run->has_begun && run->total.error == RUN_ERROR_NONE)
+        (void)fail(run, RUN_ERROR_CONNECT, "interrupted before the server had answered");
     write_hgrm(run);
     log_end(run);
     warnings_flush(&run->warnings);
@@ -531,9 +547,10 @@ static int finish(struct run *run)
     s.is_final = true;
     s.exit_status = judge(run, &s);
     run->report.ops->end(&run->report, &s);
+    flush_output(run);
     /* A reader who went away has seen enough; that the disk is full he must be told. */
-    if (fflush(stdout) != 0 && errno != EPIPE && !run->is_pipe_broken) {
-        warnings_say("writing the report: %s", strerror(errno));
+    if (run->output_error != 0 && run->output_error != EPIPE) {
+        warnings_say("writing the report: %s", strerror(run->output_error));
         return EXIT_ERROR;
     }
     return s.exit_status;

@@ -3,6 +3,7 @@
 
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -247,6 +248,34 @@ class TestEnds(ClientCase):
                 client.signal(signal.SIGINT)
                 self.assertEqual(client.wait(), 0, client.stderr)
                 check(self, client)
+
+    def test_interrupt_before_the_server_answers_is_no_success(self):
+        heard = threading.Event()
+
+        def serve(connection, _number):
+            connection.recv(1024)
+            heard.set()
+            connection.recv(1024)
+
+        for options in ([], ['-J']):
+            with self.subTest(options=options):
+                heard.clear()
+                client = self.client('-c', 5, *options, self.target(Server(self, serve)))
+                self.assertTrue(heard.wait(support.DEADLINE))
+                client.signal(signal.SIGINT)
+                self.assertEqual(client.wait(), 2)
+                self.assertRegex(client.stderr, r'\Atcptimer: interrupted [^\n]+\n\Z')
+        self.assertEqual(schema.document(self, client)['error']['code'], 'connect')
+
+    def test_full_disk_is_told(self):
+        server = self.daemon()
+        for option in ('-q', '-v', '-J', '--json-stream', '--csv'):
+            with self.subTest(option=option), open('/dev/full', 'w', encoding='utf-8') as full:
+                client = subprocess.run([support.program('TCPTIMER'), option, '-c', '2000',
+                                         self.target(server)], stdout=full,
+                                        stderr=subprocess.PIPE, timeout=support.DEADLINE)
+                self.assertEqual(client.returncode, 2)
+                self.assertIn(b'No space left on device', client.stderr)
 
     def test_second_interrupt_forces_the_end(self):
         """The first one waits for a reply that never comes."""
