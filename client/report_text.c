@@ -296,8 +296,8 @@ static void print_summary(struct report *r, const struct report_summary *s)
     (void)fprintf(out, "\n--- %s tcptimer statistics ---\n", r->context.host);
     print_counts(out, res);
     if (s->n_dropped > 0)
-        (void)fprintf(out, "%" PRIu64 " lines dropped, as they came faster than they could be "
-                      "written\n", s->n_dropped);
+        (void)fprintf(out, "%" PRIu64 " replies came too fast to be shown and taken apart; slow ones "
+                      "went first\n", s->n_dropped);
     if (hist_count(res->service) > 0) {
         digits = hist_value_at_percentile(res->service, 50) < FINE_BELOW ? 4 : 3;
         print_ping_line(out, "rtt", res->service, digits);

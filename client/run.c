@@ -171,7 +171,11 @@ static void follow_phases(struct run *run)
 
 static struct report_summary summarise(struct run *run, const struct result *result)
 {
-    struct report_summary s = {.result = result, .is_interrupted = run->is_interrupted};
+    struct report_summary s = {
+        .result = result,
+        .n_dropped = result->thinned,
+        .is_interrupted = run->is_interrupted,
+    };
 
     if (run->analysis) {
         analysis_close(run->analysis);

@@ -14,6 +14,10 @@
 #define LOOK_INTERVAL (100 * NSEC_PER_MSEC)
 #define LOOK_COST NSEC_PER_MSEC
 
+/* A reader who cannot keep up gets no ordinary reply for so many, so that there is room for the slow
+ * ones, which matter more. */
+#define THIN_OUT 4096
+
 int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links, nsec_t timeout,
                bool nagle, int report_fd)
 {
@@ -247,9 +251,16 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     if (is_slow || tcp_evidence_is_due(&l->evidence, read->now, t->look_interval))
         evidence_look(&l->evidence, &t->sched, l->fd, read->now);
 
-    record = begin_record(t, RECORD_REPLY, l, read->now, len);
-    if (!record)
+    if (unlikely(t->n_to_skip > 0) && !is_slow) {
+        t->n_to_skip--;
+        t->result.thinned++;
         return;
+    }
+    record = begin_record(t, RECORD_REPLY, l, read->now, len);
+    if (!record) {
+        t->n_to_skip = THIN_OUT;
+        return;
+    }
     fill_sample(t, &record->reply.sample, l, event, read);
     if (is_slow) {
         record->has_note = true;

@@ -36,6 +36,7 @@ struct tally {
     bool left_some;                 /* the last look did not get all that was there */
     struct sched_evidence sched;
     struct slow_threshold slow;
+    uint32_t n_to_skip;             /* ordinary replies, after the ring was full */
 };
 
 /* For @n_links connections. Return: 0 or -ENOMEM. */
