@@ -139,18 +139,21 @@ static void take_times(struct worker *w, int n_events, nsec_t due, bool stopped)
     struct conn_shared *conns = &w->conns;
     nsec_t before = conns->now;
     nsec_t now = stamp_bridge_look(&conns->bridge, conns->clock);
+    bool late;
 
     conns->now = now;
     if (!stopped)
         lookout_wake(&conns->lookout, now);
 
-    /* What was ready at the last look was in its batch, unless that was full. */
-    if (!w->batch_was_full)
+    /* What was ready at the last look was in its batch, unless that was full; or unless the process
+     * was kept from running between the wait's end and the reading of the clock. */
+    if (!w->batch_was_full && !w->batch_was_late)
         conns->looked_at = before;
     w->batch_was_full = n_events == LOOP_BATCH;
     /* What came while a stopped process still ran would have woken it. */
-    conns->away = stopped || (now > due && now - due > AWAY_MIN &&
-                              now - due > (now - before) / 4 * 3);
+    late = stopped || (now > due && now - due > AWAY_MIN && now - due > (now - before) / 4 * 3);
+    conns->away = late || w->batch_was_late;
+    w->batch_was_late = late;
     if (n_events > 0)
         w->last_event = now;
     note_clock_step(w);

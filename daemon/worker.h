@@ -38,6 +38,7 @@ struct worker {
     struct log log;
     nsec_t last_event;              /* [ns, monotonic] */
     bool batch_was_full;            /* more may have been ready than the last batch holds */
+    bool batch_was_late;            /* the process did not run for most of the wait before it */
     uint64_t n_steps_said;          /* steps of the real-time clock that were logged */
     struct worker_orders orders;    /* as last taken from the mailbox */
 
