@@ -169,7 +169,7 @@ nsec_t hist_value_at_percentile(const struct hist *h, double percentile)
 }
 
 /* From here on a normal approximation is good, and adding up the binomial terms takes long. */
-#define EXACT_MAX 10000
+#define EXACT_MAX 700
 
 /* A binomial variable of @n trials with probability @p <= 1/2: finds the largest k that it does not
  * exceed with at most 2.5 %, and the smallest that it does not exceed with at least 97.5 %. False
@@ -190,7 +190,7 @@ static bool binomial_tails(uint64_t n, double p, uint64_t *ret_low, uint64_t *re
         return true;
     }
 
-    term = sum = expl(-all_fail);           /* a long double's range holds exp(-EXACT_MAX) */
+    term = sum = expl(-all_fail);           /* a double's range holds exp(-EXACT_MAX) */
     if (sum > tail)
         return false;
     for (; sum <= tail; sum += term, k++)
