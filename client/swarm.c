@@ -199,6 +199,14 @@ static void link_lost(struct swarm *s, struct link *l, enum run_error error, boo
 
 /* ---- New connections ---- */
 
+/* When the server has to hear from us, or NEVER: three times in the idle timeout that it told. */
+static nsec_t idle_deadline(const struct link *l)
+{
+    nsec_t gap = l->target.welcome.idle_timeout_ms * NSEC_PER_MSEC / 3;
+
+    return l->target.native && gap > 0 ? l->target.last_tx + gap : NSEC_NEVER;
+}
+
 static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
 {
     struct tally *tally = s->config.tally;
@@ -208,6 +216,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
     l->is_told = false;
     l->is_out = false;
     s->n_up++;
+    expect_deadline(s, idle_deadline(l));
     hist_record(tally->result.connect, l->connect_time);
     if (!s->has_greeted) {
         s->has_greeted = true;
@@ -475,19 +484,14 @@ static nsec_t sweep_requests(struct swarm *s, struct link *l, nsec_t now)
     return NSEC_NEVER;
 }
 
-/* A server that closes idle connections hears from us three times in its timeout. */
 static nsec_t sweep_idle(struct swarm *s, struct link *l, nsec_t now)
 {
-    nsec_t gap = l->target.welcome.idle_timeout_ms * NSEC_PER_MSEC / 3;
-
-    if (!l->target.native || gap == 0)
-        return NSEC_NEVER;
-    if (l->target.last_tx + gap <= now) {
+    if (idle_deadline(l) <= now) {
         if (!target_keep_alive(&l->target))
             return NSEC_NEVER;
         mark_dirty(s, l);
     }
-    return l->target.last_tx + gap;
+    return idle_deadline(l);
 }
 
 static void sweep_link(struct swarm *s, struct link *l, nsec_t now)

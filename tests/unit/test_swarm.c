@@ -83,7 +83,6 @@ static int setup_with(void **state, const struct options *options)
     *f = (struct fixture){.clock = {.now = START}, .options = *options, .listen_fd = -1,
                           .peer_fd = -1};
     f->clock_src = fake_clock_src(&f->clock);
-    f->options.protocol = PROTOCOL_TEXT;
     f->options.timeout = TIMEOUT;
     f->options.connections = 1;
     f->addr = (struct addr){.un = {.sun_family = AF_UNIX}};
@@ -112,17 +111,25 @@ static int setup_with(void **state, const struct options *options)
 
 static int setup_finite(void **state)
 {
-    return setup_with(state, &(struct options){.count = 10});
+    return setup_with(state, &(struct options){.protocol = PROTOCOL_TEXT, .count = 10});
 }
 
 static int setup_endless(void **state)
 {
-    return setup_with(state, &(struct options){.arrivals = ARRIVALS_FIXED});
+    return setup_with(state, &(struct options){.protocol = PROTOCOL_TEXT,
+                                                  .arrivals = ARRIVALS_FIXED});
 }
 
 static int setup_connect(void **state)
 {
-    return setup_with(state, &(struct options){.count = 10, .connect = true});
+    return setup_with(state, &(struct options){.protocol = PROTOCOL_TEXT, .count = 10,
+                                                  .connect = true});
+}
+
+static int setup_native(void **state)
+{
+    return setup_with(state, &(struct options){.protocol = PROTOCOL_NATIVE,
+                                               .arrivals = ARRIVALS_FIXED});
 }
 
 static int teardown(void **state)
@@ -540,6 +547,36 @@ static void test_server_that_goes_on_stopping_is_given_the_timeout(void **state)
     assert_int_equal(result(f)->lost, 1);
 }
 
+/* ---- Native ---- */
+
+static void test_idle_connection_is_kept_alive(void **state)
+{
+    const struct proto_welcome welcome = {.version = 1, .rx_buffer = 1000, .tx_buffer = 1000,
+                                          .idle_timeout_ms = 900};
+    struct fixture *f = *state;
+    char hello[PROTO_HELLO_MAX], line[PROTO_WELCOME_MAX + 1];
+    uint8_t frame[PROTO_HEADER_LEN], keep_alive[PROTO_HEADER_LEN];
+
+    proto_keepalive_encode(keep_alive, PROTO_KEEPALIVE);
+    (void)swarm_open(&f->swarm, f->clock.now);
+    turn(f);
+    server_accept(f);
+    assert_true(read(f->peer_fd, hello, sizeof(hello)) > 0);
+    line[proto_welcome_encode(line, &welcome)] = '\0';
+    server_say(f, line);
+    turn(f);
+    assert_int_equal(f->swarm.links[0].state, LINK_UP);
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(f->swarm.next_sweep, f->clock.now + 300 * NSEC_PER_MSEC);
+        f->clock.now = f->swarm.next_sweep;
+        assert_false(sweep(f));
+        assert_int_equal(read(f->peer_fd, frame, sizeof(frame)), sizeof(frame));
+        assert_memory_equal(frame, keep_alive, sizeof(frame));
+    }
+    assert_int_equal(read(f->peer_fd, frame, 1), -1);
+}
+
 /* ---- A new connection for each message ---- */
 
 static void test_each_message_has_a_connection_of_its_own(void **state)
@@ -585,6 +622,7 @@ int main(void)
         IN(setup_finite, test_stopping_server_is_connected_to_again_in_any_run),
         IN(setup_finite, test_server_that_stopped_for_good_ends_a_run_with_an_end),
         IN(setup_finite, test_server_that_goes_on_stopping_is_given_the_timeout),
+        IN(setup_native, test_idle_connection_is_kept_alive),
         IN(setup_connect, test_each_message_has_a_connection_of_its_own),
     };
 
