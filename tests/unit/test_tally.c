@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "tests/support/test.h"
+
+#include "client/tally.h"
+#include "common/base.h"
+#include "tests/support/fake_clock.h"
+
+#define START ((nsec_t)1000000000)
+#define TIMEOUT NSEC_PER_SEC
+
+struct fixture {
+    struct fake_clock clock;
+    struct clock_src clock_src;
+    struct tally tally;
+    struct link link;
+    int report_fd;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    f->clock = (struct fake_clock){.now = START, .real = 5 * START};
+    f->clock_src = fake_clock_src(&f->clock);
+    f->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert_true(f->report_fd >= 0);
+    assert_int_equal(tally_init(&f->tally, &f->clock_src, 1, TIMEOUT, false, f->report_fd), 0);
+    tally_begin(&f->tally);
+    f->link = (struct link){.fd = -1, .index = 3};
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    tally_deinit(&f->tally);
+    fd_closep(&f->report_fd);
+    free(f);
+    return 0;
+}
+
+/* A reply to a message that was due at the start and sent @wait later, @rtt after that. */
+static void reply(struct fixture *f, nsec_t wait, nsec_t rtt, bool omitted)
+{
+    const struct target_event event = {
+        .kind = TARGET_REPLY,
+        .request = {.due = START, .sent = START + wait, .seq = 9, .omitted = omitted},
+        .is_last = true,
+    };
+    struct tally_read read;
+
+    f->clock.now = START + wait + rtt;
+    f->clock.real = 5 * START + wait + rtt;
+    read = tally_read(&f->tally, &(struct stream_rx){0});
+    tally_reply(&f->tally, &f->link, &event, &read);
+}
+
+static const struct record *next_record(struct fixture *f)
+{
+    const struct record *record = ring_peek(&f->tally.ring);
+
+    assert_non_null(record);
+    return record;
+}
+
+static void test_reply_counts_from_the_send_and_from_the_due_time(void **state)
+{
+    struct fixture *f = *state;
+    const struct record *record;
+
+    reply(f, 40, 100, false);
+    assert_int_equal(f->tally.result.received, 1);
+    assert_int_equal(hist_max(f->tally.result.service), 100);
+    assert_int_equal(hist_max(f->tally.result.response), 140);
+    record = next_record(f);
+    assert_int_equal(record->kind, RECORD_REPLY);
+    assert_int_equal(record->connection, 3);
+    assert_int_equal(record->reply.sample.seq, 9);
+    assert_int_equal(record_service(record), 100);
+    assert_int_equal(record_response(record), 140);
+}
+
+static void test_reply_after_the_timeout_is_late(void **state)
+{
+    struct fixture *f = *state;
+
+    reply(f, 2 * TIMEOUT, TIMEOUT, false);      /* the wait before the send does not count */
+    assert_int_equal(f->tally.result.late, 0);
+    reply(f, 0, TIMEOUT + 1, false);
+    assert_int_equal(f->tally.result.late, 1);
+    assert_int_equal(f->tally.result.received, 2);
+}
+
+static void test_warm_up_is_in_no_distribution(void **state)
+{
+    struct fixture *f = *state;
+
+    reply(f, 0, 100, true);
+    assert_int_equal(f->tally.result.omitted, 1);
+    assert_int_equal(f->tally.result.received, 0);
+    assert_int_equal(hist_count(f->tally.result.response), 0);
+    assert_true(next_record(f)->reply.sample.flags & SAMPLE_OMIT);
+}
+
+static void test_kernel_stamp_is_carried_to_the_monotonic_clock(void **state)
+{
+    struct fixture *f = *state;
+    const struct target_event event = {
+        .kind = TARGET_REPLY, .request = {.due = START, .sent = START}, .is_last = true};
+    const struct stream_rx info = {.stamp_real = 5 * START + 700};
+    struct tally_read read;
+
+    fake_clock_advance(&f->clock, 1000);
+    read = tally_read(&f->tally, &info);
+    assert_true(read.has_stamp);
+    assert_int_equal(read.stamp, START + 700);
+    tally_reply(&f->tally, &f->link, &event, &read);
+    assert_int_equal(next_record(f)->reply.sample.rx, START + 700);
+    assert_true(next_record(f)->reply.sample.flags & SAMPLE_RX_KERNEL);
+}
+
+/* Nobody reads: the counts stay right, what is lost is known, and the slow ones get the room. */
+static void test_full_ring_loses_rows_but_no_counts(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t n = 60000;
+    uint64_t n_kept = 0;
+
+    for (uint64_t i = 0; i < n; i++)
+        reply(f, 0, 1000, false);
+    assert_int_equal(f->tally.result.received, n);
+    assert_int_equal(hist_count(f->tally.result.service), n);
+    while (ring_peek(&f->tally.ring)) {
+        ring_release(&f->tally.ring);
+        n_kept++;
+    }
+    assert_int_equal(n_kept + ring_dropped(&f->tally.ring) + f->tally.result.thinned, n);
+    assert_true(f->tally.result.thinned > 0);
+
+    reply(f, 0, 1000, false);       /* still left out */
+    assert_null(ring_peek(&f->tally.ring));
+    reply(f, 0, 5000000, false);
+    assert_int_equal(record_service(next_record(f)), 5000000);
+    assert_true(next_record(f)->has_note);
+}
+
+static void test_lost_messages_are_counted_by_their_kind(void **state)
+{
+    struct fixture *f = *state;
+    const struct request q = {.seq = 1}, warm_up = {.seq = 2, .omitted = true};
+
+    tally_lost(&f->tally, &f->link, &q, RECORD_MISSING, START);
+    tally_lost(&f->tally, &f->link, &q, RECORD_LOST, START);
+    tally_lost(&f->tally, &f->link, &warm_up, RECORD_LOST, START);
+    assert_int_equal(f->tally.result.lost, 2);
+    assert_int_equal(f->tally.result.missing, 1);
+    assert_int_equal(f->tally.result.omitted, 1);
+    assert_int_equal(next_record(f)->kind, RECORD_MISSING);
+    assert_int_equal(next_record(f)->message.seq, 1);
+}
+
+static void test_what_is_rare_wakes_the_reader(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t count;
+
+    reply(f, 0, 100, false);
+    assert_int_equal(read(f->report_fd, &count, sizeof(count)), -1);
+    tally_text(&f->tally, RECORD_NOTICE, &f->link, START, "look");
+    assert_int_equal(read(f->report_fd, &count, sizeof(count)), sizeof(count));
+}
+
+#define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN(test_reply_counts_from_the_send_and_from_the_due_time),
+        IN(test_reply_after_the_timeout_is_late),
+        IN(test_warm_up_is_in_no_distribution),
+        IN(test_kernel_stamp_is_carried_to_the_monotonic_clock),
+        IN(test_full_ring_loses_rows_but_no_counts),
+        IN(test_lost_messages_are_counted_by_their_kind),
+        IN(test_what_is_rare_wakes_the_reader),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
