@@ -32,6 +32,7 @@ struct conn_fixture *conn_fixture_new(void)
         .log = &f->log,
         .stats = &f->stats,
         .clock = &f->clock_src,
+        .lookout = LOOKOUT_INIT,
         .limits = {
             .idle_timeout = 300 * NSEC_PER_SEC,
             .message_timeout = 10 * NSEC_PER_SEC,

@@ -211,6 +211,57 @@ static void test_input_behind_a_backlog_is_answered_after_it(void **state)
     assert_int_equal(f->conn->phase, CONN_OPEN);
 }
 
+/* Two requests that the kernel holds; the second is read in two parts, as its first byte is looked
+ * at alone. Takes their replies. */
+static void ask_twice(struct conn_fixture *f, nsec_t first_stamp, nsec_t second_stamp,
+                      struct proto_reply ret_replies[static 2])
+{
+    uint8_t requests[2][PROTO_REQUEST_LEN];
+    struct fake_read *reads = f->fake.reads + f->fake.n_reads;
+
+    for (unsigned i = 0; i < 2; i++)
+        proto_request_encode(requests[i], &(struct proto_request){.seq = i});
+    fake_stream_will_read(&f->fake, requests[0], PROTO_REQUEST_LEN);
+    fake_stream_will_read(&f->fake, requests[1], 1);
+    fake_stream_will_read(&f->fake, requests[1] + 1, PROTO_REQUEST_LEN - 1);
+    reads[0].info = (struct stream_rx){.stamp_real = first_stamp, .n_queued = PROTO_REQUEST_LEN};
+    reads[1].info = (struct stream_rx){.stamp_real = second_stamp,
+                                       .n_queued = PROTO_REQUEST_LEN - 1};
+    reads[2].info = (struct stream_rx){.stamp_real = second_stamp};
+    conn_fixture_ready(f, EPOLLIN);
+    assert_int_equal(f->fake.n_sent, 2 * PROTO_REPLY_LEN);
+    for (unsigned i = 0; i < 2; i++)
+        proto_reply_decode(f->fake.sent + i * PROTO_REPLY_LEN, &ret_replies[i]);
+    fake_stream_clear_sent(&f->fake);
+}
+
+static void test_first_message_of_several_has_a_stamp_of_its_own(void **state)
+{
+    struct conn_fixture *f = *state;
+    struct proto_reply replies[2];
+    nsec_t real = f->clock.real;
+
+    fake_stream_will_read_text(&f->fake, "tcptimer-hello version=1;");
+    f->fake.reads[0].info.stamp_real = real;
+    conn_fixture_ready(f, EPOLLIN);
+    fake_stream_clear_sent(&f->fake);
+
+    conn_fixture_advance(f, NSEC_PER_SEC);
+    ask_twice(f, real + NSEC_PER_MSEC, real + 5 * NSEC_PER_MSEC, replies);
+    assert_int_equal(replies[0].arrival, CONN_FIXTURE_START + NSEC_PER_MSEC);
+    assert_int_equal(replies[0].flags, PROTO_REPLY_KERNEL_STAMP);
+    assert_int_equal(replies[1].arrival, CONN_FIXTURE_START + 5 * NSEC_PER_MSEC);
+    assert_int_equal(replies[1].flags, PROTO_REPLY_KERNEL_STAMP);
+
+    /* Merged by the kernel, they have one stamp: that is the last one's. */
+    conn_fixture_advance(f, NSEC_PER_SEC);
+    real = f->clock.real;
+    ask_twice(f, real - 1, real - 1, replies);
+    assert_int_equal(replies[0].flags, PROTO_REPLY_KERNEL_STAMP | PROTO_REPLY_SHARED_STAMP);
+    assert_int_equal(replies[0].window, NSEC_PER_SEC - 1);
+    assert_int_equal(replies[1].flags, PROTO_REPLY_KERNEL_STAMP);
+}
+
 static void test_backlog_without_memory_ends_the_connection(void **state)
 {
     struct conn_fixture *f = *state;
@@ -575,6 +626,7 @@ int main(void)
         IN(test_short_write_is_continued_when_the_peer_reads),
         IN(test_full_socket_is_waited_for),
         IN(test_input_behind_a_backlog_is_answered_after_it),
+        IN(test_first_message_of_several_has_a_stamp_of_its_own),
         IN(test_backlog_without_memory_ends_the_connection),
         IN(test_end_of_stream_ends_the_connection),
         IN(test_end_of_stream_amid_a_message_ends_the_connection),
