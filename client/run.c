@@ -30,6 +30,10 @@
 /* More than these at a time is fast. */
 #define RECORDS_FAST 2000
 
+/* After so many of a thread's it looks up: they may come faster than they can be written, and an
+ * interrupt must not wait for that to end. */
+#define RECORDS_BATCH 10000
+
 #define REPORTER_NICE 10
 
 /* From the word to start to the start: all runners have heard it by then. */
@@ -120,8 +124,8 @@ static void flush_output(struct run *run)
         command_all(run, RUNNER_DRAIN);
 }
 
-/* Return: how many there were. */
-static size_t drain_records(struct run *run)
+/* Takes up to @max of each thread's. Return: how many there were. */
+static size_t drain_records(struct run *run, size_t max)
 {
     const struct record *record;
     size_t n = 0;
@@ -129,7 +133,7 @@ static size_t drain_records(struct run *run)
     for (uint32_t i = 0; i < run->n_runners; i++) {
         struct ring *ring = &run->runners[i]->tally.ring;
 
-        while ((record = ring_peek(ring)) != NULL) {
+        for (size_t k = 0; k < max && (record = ring_peek(ring)) != NULL; k++) {
             handle_record(run, record);
             ring_release(ring);
             n++;
@@ -250,10 +254,13 @@ static void report_loop(struct run *run)
         (void)!read(run->report_fd, &count, sizeof(count));
         handle_signals(run);
         follow_phases(run);
-        n = drain_records(run);
+        n = drain_records(run, RECORDS_BATCH);
         if (run->has_begun && run->report.ops->tick)
             run->report.ops->tick(&run->report, clock_now(run->clock));
-        tick = n > RECORDS_FAST ? TICK_FAST_MS : TICK_SLOW_MS;
+        if (n >= RECORDS_BATCH)
+            tick = 0;
+        else
+            tick = n > RECORDS_FAST ? TICK_FAST_MS : TICK_SLOW_MS;
     }
 }
 
@@ -575,7 +582,7 @@ int run_measurement(const struct options *o)
         command_all(&run, RUNNER_ABORT);
     for (uint32_t i = 0; i < run.n_started; i++)
         runner_join(run.runners[i]);
-    (void)drain_records(&run);
+    (void)drain_records(&run, SIZE_MAX);
     status = finish(&run);
     tear_down(&run);
     return status;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The client against good servers: ours, and one that behaves as the original did."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -266,6 +267,19 @@ class TestEnds(ClientCase):
                 self.assertEqual(client.wait(), 2)
                 self.assertRegex(client.stderr, r'\Atcptimer: interrupted [^\n]+\n\Z')
         self.assertEqual(schema.document(self, client)['error']['code'], 'connect')
+
+    def test_interrupt_is_heard_while_rows_come_faster_than_they_are_written(self):
+        server = self.daemon()
+        with open(os.devnull, 'w', encoding='utf-8') as sink:
+            client = subprocess.Popen([support.program('TCPTIMER'), '--json-stream', '-i', '0',
+                                       '--in-flight', '50', self.target(server)], stdout=sink)
+            try:
+                support.poll_until(lambda: server.statistics()['messages'] > 20000, 'it is busy')
+                client.send_signal(signal.SIGINT)
+                self.assertEqual(client.wait(support.DEADLINE), 0)
+            finally:
+                client.kill()
+                client.wait()
 
     def test_full_disk_is_told(self):
         server = self.daemon()
