@@ -19,7 +19,8 @@
  *   -n           speaks the native protocol
  *
  * Prints one line of key=value: done messages, their rate [1/s], CPU per message, percentiles [ns].
- * Any wrong byte, and any connection that ends early, ends it with an error. It bounds its own life.
+ * Any wrong byte and any connection that ends early end it with an error, and so does a run that
+ * takes too long.
  */
 #include "tests/bench/bare.h"
 

@@ -64,8 +64,8 @@ def bare_client(mode, *options, seconds, warm_up):
 
 def tcptimer(*options, seconds, warm_up):
     def argv(port):
-        return [TCPTIMER, '--json', '--percentiles', '50,99,99.9', '-w', '%gs' % (seconds + warm_up),
-                '-O', '%gs' % warm_up, *options, '127.0.0.1:%d' % port]
+        return [TCPTIMER, '--json', '--percentiles', '50,99,99.9', '-O', '%gs' % warm_up,
+                '-w', '%gs' % (seconds + warm_up), *options, '127.0.0.1:%d' % port]
 
     def read(output):
         document = json.loads(output)
@@ -107,7 +107,8 @@ def sockperf(seconds, *options):
 
     def read(output):
         received = int(re.search(r'ReceivedMessages=(\d+)', output).group(1))
-        valid = re.search(r'\[Valid Duration\] RunTime=([\d.]+) sec;.*ReceivedMessages=(\d+)', output)
+        valid = re.search(r'\[Valid Duration\] RunTime=([\d.]+) sec;.*ReceivedMessages=(\d+)',
+                          output)
 
         def percentile(name):
             return float(re.search(r'percentile %s =\s*([\d.]+)' % name, output).group(1))
@@ -118,7 +119,7 @@ def sockperf(seconds, *options):
 
 
 def qperf(seconds):
-    """Knows a mean only, and that of one way; a fork serves the test, its CPU time comes in ticks."""
+    """Knows a mean only, of one way; a fork serves the test, and its CPU time comes in ticks."""
     def server(port):
         return ['qperf', '-lp', str(port)]
 
@@ -138,7 +139,8 @@ def netperf(seconds, test='TCP_RR'):
 
     def argv(port):
         return ['netperf', '-4', '-P', '0', '-H', '127.0.0.1', '-p', str(port), '-t', test,
-                '-l', whole(seconds), '--', '-r', '36,72', '-o', 'THROUGHPUT,P50_LATENCY,P99_LATENCY']
+                '-l', whole(seconds), '--', '-r', '36,72',
+                '-o', 'THROUGHPUT,P50_LATENCY,P99_LATENCY']
 
     def read(output):
         rate, p50, p99 = map(float, output.strip().splitlines()[-1].split(','))

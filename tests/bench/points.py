@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is measured: the seven points, each a list of cases, each case a row of contestants that take
+"""What is measured: the seven points, each a list of cases, each case some contestants that take
 turns. The first contestant of a case is its reference, the bare programs wherever they can be."""
 
 import contextlib
@@ -108,7 +108,8 @@ def busy_polling(s, place):
         ('tcptimerd, tcptimer', pair(daemon, s.tcptimer('-i', '0', '--busy-poll'), place)),
     ]
     if s.peers and who.found('sockperf'):
-        rows.append(('sockperf --nonblocked', pair(*who.sockperf(s.seconds, '--nonblocked'), place)))
+        rows.append(('sockperf --nonblocked',
+                     pair(*who.sockperf(s.seconds, '--nonblocked'), place)))
     return Case(place.name + ', both ends poll for %s us' % poll, rows)
 
 
@@ -311,7 +312,8 @@ def ready_time(s):
     with notify_socket(s.tmp) as (notify, path):
         env = dict(os.environ, NOTIFY_SOCKET=path)
         begin = time.monotonic()
-        with subprocess.Popen(machine.TETHER + who.tcptimerd()(machine.free_port()), env=env) as process:
+        argv = who.tcptimerd()(machine.free_port())
+        with subprocess.Popen(machine.TETHER + argv, env=env) as process:
             try:
                 while b'READY=1' not in notify.recv(4096):
                     pass

@@ -69,7 +69,7 @@ static void test_timer_tells_of_an_expiry_once(void **state)
     assert_int_equal(await(l, TOO_LONG_MS), 1);
 }
 
-static void test_timer_keeps_to_the_earlier_deadline(void **state)
+static void test_timer_keeps_the_earlier_deadline(void **state)
 {
     struct loop *l = *state;
 
@@ -96,7 +96,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_timer_fires_at_its_deadline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_timer_tells_of_an_expiry_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_timer_keeps_to_the_earlier_deadline, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_timer_keeps_the_earlier_deadline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_timer_without_a_deadline_is_silent, set_up, tear_down),
     };
 
