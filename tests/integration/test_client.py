@@ -274,7 +274,7 @@ class TestEnds(ClientCase):
             client = subprocess.Popen([support.program('TCPTIMER'), '--json-stream', '-i', '0',
                                        '--in-flight', '50', self.target(server)], stdout=sink)
             try:
-                support.poll_until(lambda: server.statistics()['messages'] > 20000, 'it is busy')
+                support.poll_until(lambda: server.statistics()['messages'] > 300000, 'it is busy')
                 client.send_signal(signal.SIGINT)
                 self.assertEqual(client.wait(support.DEADLINE), 0)
             finally:
