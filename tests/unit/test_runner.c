@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A runner in its thread, against a server that the test plays on a Unix socket. Whatever is waited
+ * for is an event: bytes on a socket, or the eventfd by which a runner reports.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/support/test.h"
+
+#include "client/runner.h"
+#include "common/base.h"
+
+#define DEADLINE_MS 20000
+
+struct fixture {
+    struct options options;
+    struct addr addr;
+    struct runner_config config;
+    struct runner *runner;
+    int listen_fd;
+    int peer_fd;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    assert_non_null(f);
+    *f = (struct fixture){.listen_fd = -1, .peer_fd = -1};
+    f->options = (struct options){.protocol = PROTOCOL_TEXT, .timeout = 10 * NSEC_PER_SEC,
+                                  .connections = 1, .threads = 1};
+    f->addr = (struct addr){.un = {.sun_family = AF_UNIX}};
+    f->addr.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+                              (size_t)snprintf(f->addr.un.sun_path + 1,
+                                               sizeof(f->addr.un.sun_path) - 1,
+                                               "tcptimer-test-runner-%d", getpid()));
+    f->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(f->listen_fd >= 0);
+    assert_int_equal(bind(f->listen_fd, &f->addr.sa, f->addr.len), 0);
+    assert_int_equal(listen(f->listen_fd, 4), 0);
+
+    f->config = (struct runner_config){.options = &f->options, .clock = &clock_system};
+    f->config.report_fd = eventfd(0, EFD_CLOEXEC);
+    assert_true(f->config.report_fd >= 0);
+    f->config.link = (struct link_config){.addrs = &f->addr, .n_addrs = 1, .dial = {.dscp = -1},
+                                          .timeout = f->options.timeout};
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    runner_free(f->runner);
+    fd_closep(&f->config.report_fd);
+    fd_closep(&f->listen_fd);
+    fd_closep(&f->peer_fd);
+    free(f);
+    return 0;
+}
+
+/* ---- Steps ---- */
+
+static void wait_for_phase(struct fixture *f, enum runner_phase phase)
+{
+    while (runner_phase(f->runner) < phase) {
+        struct pollfd p = {.fd = f->config.report_fd, .events = POLLIN};
+        uint64_t count;
+
+        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+        assert_int_equal(read(f->config.report_fd, &count, sizeof(count)), sizeof(count));
+    }
+}
+
+/* Up to the word to start. */
+static void start(struct fixture *f, uint64_t n_messages, double interval)
+{
+    const struct runner_share share = {
+        .step = 1, .n_links = 1, .n_messages = n_messages, .interval = interval};
+
+    target_config_init(&f->config.link.target, &clock_system, &f->options);
+    assert_int_equal(runner_new(&f->runner, &f->config, &share), 0);
+    assert_int_equal(runner_start(f->runner), 0);
+    f->peer_fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(f->peer_fd >= 0);
+    wait_for_phase(f, RUNNER_STANDBY);
+    f->config.start = clock_now(&clock_system);
+    runner_command(f->runner, RUNNER_GO);
+}
+
+/* Answers one message; false at the end of the stream. */
+static bool serve(struct fixture *f)
+{
+    char uuid[TEXT_UUID_LEN], reply[TEXT_REPLY_MAX];
+    size_t have = 0, len;
+
+    while (have < sizeof(uuid)) {
+        struct pollfd p = {.fd = f->peer_fd, .events = POLLIN};
+        ssize_t n;
+
+        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+        n = read(f->peer_fd, uuid + have, sizeof(uuid) - have);
+        if (n <= 0)
+            return false;
+        have += (size_t)n;
+    }
+    len = text_reply_format(reply, uuid, 1);
+    assert_int_equal(write(f->peer_fd, reply, len), len);
+    return true;
+}
+
+static const struct result *finish(struct fixture *f)
+{
+    wait_for_phase(f, RUNNER_OVER);
+    runner_join(f->runner);
+    return &f->runner->tally.result;
+}
+
+/* ---- Cases ---- */
+
+static void test_closed_loop_ends_with_its_share(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+
+    f->options.count = 20;
+    start(f, 20, 0);
+    for (int i = 0; i < 20; i++)
+        assert_true(serve(f));
+    assert_false(serve(f));
+    r = finish(f);
+    assert_int_equal(r->sent, 20);
+    assert_int_equal(r->received, 20);
+    assert_int_equal(r->lost, 0);
+    assert_true(r->ended >= r->began);
+}
+
+/* The messages of a millisecond's grid are all sent, however late the server answers. */
+static void test_open_loop_sends_what_was_due_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+
+    f->options.count = 10;
+    f->options.arrivals = ARRIVALS_FIXED;
+    start(f, 10, 1e6);
+    for (int i = 0; i < 10; i++)
+        assert_true(serve(f));
+    assert_false(serve(f));
+    r = finish(f);
+    assert_int_equal(r->received, 10);
+    assert_int_equal(hist_count(r->lateness), 10);
+    assert_true(hist_min(r->response) > 0);
+}
+
+static void test_drain_waits_for_the_reply(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+
+    start(f, UINT64_MAX, 0);
+    for (int i = 0; i < 5; i++)
+        assert_true(serve(f));
+    runner_command(f->runner, RUNNER_DRAIN);
+    while (serve(f))
+        continue;
+    r = finish(f);
+    assert_true(r->sent >= 5);
+    assert_int_equal(r->received, r->sent);
+    assert_int_equal(r->lost, 0);
+}
+
+static void test_abort_does_not_wait(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+
+    start(f, UINT64_MAX, 0);
+    assert_true(serve(f));
+    wait_for_phase(f, RUNNER_RUNNING);
+    runner_command(f->runner, RUNNER_ABORT);
+    r = finish(f);
+    assert_int_equal(r->sent, r->received + r->lost);
+    assert_int_equal(r->error, RUN_ERROR_NONE);
+}
+
+static void test_snapshot_is_a_copy_of_what_there_is(void **state)
+{
+    struct fixture *f = *state;
+    struct result sum;
+
+    assert_int_equal(result_init(&sum), 0);
+    start(f, UINT64_MAX, 0);
+    for (int i = 0; i < 5; i++)
+        assert_true(serve(f));
+    runner_ask_snapshot(f->runner, &sum);
+    while (!runner_has_snapshot(f->runner)) {
+        struct pollfd p = {.fd = f->config.report_fd, .events = POLLIN};
+        uint64_t count;
+
+        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+        assert_int_equal(read(f->config.report_fd, &count, sizeof(count)), sizeof(count));
+    }
+    assert_in_range(sum.received, 4, 5);
+    assert_int_equal(hist_count(sum.response), sum.received);
+    runner_command(f->runner, RUNNER_ABORT);
+    (void)finish(f);
+    result_deinit(&sum);
+}
+
+#define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN(test_closed_loop_ends_with_its_share),
+        IN(test_open_loop_sends_what_was_due_meanwhile),
+        IN(test_drain_waits_for_the_reply),
+        IN(test_abort_does_not_wait),
+        IN(test_snapshot_is_a_copy_of_what_there_is),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
