@@ -11,6 +11,7 @@
 
 #include "common/base.h"
 #include "common/parse.h"
+#include "daemon/arrival.h"
 
 /* How long, and for how many bytes, a peer that was told to go is listened to. */
 #define LINGER_TIMEOUT (5 * NSEC_PER_SEC)
@@ -29,50 +30,12 @@
  * the request path then writes to no neighbour's cache line, and a timeout is late by that part. */
 #define RENEWAL_PART 16
 
-/* When it is known this well when a message came, all that is there can be read in one go. */
-#define ALONE_ABOVE (50 * NSEC_PER_USEC)
-
-/* Nor is the first of so many, time after time, worth two reads more than all others together. */
-#define ALONE_AMONG 16
-
 struct conn_backlog {
     size_t out_at, out_len;         /* unsent replies in `data` */
     struct session_input input;     /* what is to be answered after them; `bytes` in `data` */
     bool finish;                    /* half-close after them */
     char data[];
 };
-
-int conn_shared_init(struct conn_shared *s)
-{
-    for (size_t i = 0; i < N_CONN_PHASES; i++)
-        list_init(&s->phases[i]);
-
-    s->rx = malloc(CONN_RX_SIZE);
-    s->messages = malloc(SESSION_MESSAGES * sizeof(*s->messages));
-    s->tx = (struct session_output){
-        .buf = malloc(CONN_TX_SIZE),
-        .size = CONN_TX_SIZE,
-        .heads = malloc(SESSION_MESSAGES * sizeof(*s->tx.heads)),
-    };
-    if (!s->rx || !s->messages || !s->tx.buf || !s->tx.heads) {
-        conn_shared_deinit(s);
-        return -ENOMEM;
-    }
-
-    s->now = clock_now(s->clock);
-    s->looked_at = s->now;
-    stamp_bridge_init(&s->bridge, s->clock);
-    return 0;
-}
-
-void conn_shared_deinit(struct conn_shared *s)
-{
-    assert(s->n_conns == 0);
-    free(take_ptr(s->rx));
-    free(take_ptr(s->messages));
-    free(take_ptr(s->tx.buf));
-    free(take_ptr(s->tx.heads));
-}
 
 /* How long a connection may stay in a phase [ns]; NSEC_NEVER = without end. */
 static nsec_t phase_timeout(const struct conn_shared *shared, enum conn_phase phase)
@@ -434,107 +397,19 @@ static void answer(struct conn *c, struct session_input *in)
         settle(c, n_messages);
 }
 
-/* The kernel's stamp on our clock. Return: whether there is one, and it can be told. */
-static bool convert_stamp(const struct conn_shared *shared, const struct stream_rx *rx,
-                          nsec_t *ret_arrival)
-{
-    if (rx->stamp_real == 0)
-        return false;
-    /* Nearly all of a batch was there when it began: the rest takes another look at the clock. */
-    if (stamp_bridge_convert(&shared->bridge, rx->stamp_real, shared->now, ret_arrival) &&
-        *ret_arrival < shared->now)
-        return true;
-    return stamp_bridge_convert(&shared->bridge, rx->stamp_real, clock_now(shared->clock),
-                                ret_arrival);
-}
-
-/* @earliest: nothing of the input can have arrived before [ns, monotonic] */
-static void describe_arrival(struct conn *c, const struct stream_rx *rx, nsec_t earliest,
-                             struct session_input *in)
-{
-    struct conn_shared *shared = c->shared;
-
-    in->kernel_stamp = convert_stamp(shared, rx, &in->arrival);
-    if (in->kernel_stamp) {
-        in->arrival_real = rx->stamp_real;
-        stats_add(shared->stats, stamps_kernel, 1);
-    } else {
-        in->arrival = clock_now(shared->clock);
-        in->arrival_real = clock_real(shared->clock);
-        stats_add(shared->stats, stamps_user, 1);
-    }
-    in->more = rx->n_queued > 0;
-    in->away = shared->away;
-    in->window = in->arrival > earliest ? in->arrival - earliest : 0;
-}
-
-/*
- * Reads what came behind the first message. A stamp is that of a whole packet's last byte, and what
- * waits in the kernel may have been merged into one: if already the next byte has another stamp,
- * then the first message's is its own.
- */
-static void read_behind(struct conn *c, nsec_t earliest, struct session_input *in)
-{
-    char *end = c->shared->rx + in->len;
-    struct session_input first = *in;
-    struct stream_rx rx, rest;
-    ssize_t n = stream_recv(&c->stream, end, 1, &rx);
-    bool alone;
-
-    if (n <= 0)
-        return;                     /* what is wrong shows at the next look */
-    alone = first.kernel_stamp && rx.stamp_real > 0 && rx.stamp_real != first.arrival_real;
-    if (rx.n_queued > 0) {
-        ssize_t more = stream_recv(&c->stream, end + n, CONN_RX_SIZE - first.len - 1, &rest);
-
-        if (more > 0) {
-            rx = rest;
-            n += more;
-        }
-    }
-
-    in->len += (size_t)n;
-    describe_arrival(c, &rx, alone ? first.arrival : earliest, in);
-    if (alone) {
-        in->n_behind = (size_t)n;
-        in->first_arrival = first.arrival;
-        in->first_arrival_real = first.arrival_real;
-    }
-}
-
 static void read_and_answer(struct conn *c)
 {
-    struct conn_shared *shared = c->shared;
-    struct session_input in = {.bytes = shared->rx};
-    nsec_t earliest = MAX(session_last_arrival(&c->session), shared->looked_at);
-    size_t len = CONN_RX_SIZE - 1;  /* one byte can always follow */
-    size_t rest = session_rest(&c->session);
-    bool is_native = c->session.speech == SESSION_NATIVE;   /* text cannot tell of windows */
-    struct stream_rx rx;
-    ssize_t n;
+    struct session_input in;
+    ssize_t n = arrival_read(c->shared, &c->stream, &c->session, &c->reads_alone, &in);
 
-    if (is_native && c->reads_alone && shared->now > earliest + ALONE_ABOVE)
-        len = MIN(len, rest);
-    n = stream_recv(&c->stream, shared->rx, len, &rx);
     if (n == -EAGAIN)
         return;
-    if (n < 0) {
+    if (n < 0)
         broken(c);
-        return;
-    }
-    if (n == 0) {                   /* all that came is answered: nothing is left to say */
-        (void)conn_free(c);
-        return;
-    }
-
-    in.len = (size_t)n;
-    if (is_native && !shared->away && (rx.n_queued > 0 || in.len > rest))
-        earliest = lookout_earliest(&shared->lookout, earliest);
-    describe_arrival(c, &rx, earliest, &in);
-    if (len < CONN_RX_SIZE - 1 && rx.n_queued > 0)
-        read_behind(c, earliest, &in);
-    c->reads_alone = in.kernel_stamp && in.len < ALONE_AMONG * rest;
-    answer(c, &in);
+    else if (n == 0)
+        (void)conn_free(c);         /* all that came is answered: nothing is left to say */
+    else
+        answer(c, &in);
 }
 
 static void read_and_discard(struct conn *c)
