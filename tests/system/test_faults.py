@@ -51,6 +51,13 @@ class TestRestart(FaultCase):
         self.check_socket(host)
 
     @machine.on_each(install.suites_of_tree)
+    def test_ten_restarts_of_the_socket(self, host):
+        for _ in range(10):
+            host.measure('-c', 1)
+            host.run('systemctl', 'restart', 'tcptimer.socket')
+        self.check_socket(host)
+
+    @machine.on_each(install.suites_of_tree)
     def test_reload_under_load_loses_nothing(self, host):
         load = host.start('tcptimer', '--json', '-r', '2000', '-w', '2', '-P', '4')
         host.wait_entry(TCPTIMER_EVENT='started')

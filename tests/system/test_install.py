@@ -72,7 +72,8 @@ class Rpm:
         with open(spec, 'w', encoding='utf-8') as file:
             file.write(re.sub(r'(?m)^Version: .*', 'Version: 0.0.9', text))
         subprocess.run([os.path.join(source, 'packaging/build-rpm'), out], check=True,
-                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                       env=dict(os.environ, RPMBUILD_OPTIONS='--without check'))
         for name in ('tcptimer', 'tcptimerd'):
             shutil.copy(os.path.join(out, '%s-0.0.9-1.x86_64.rpm' % name),
                         host.path('/tmp/%s-older.rpm' % name))
