@@ -41,6 +41,17 @@ static bool is_delayed_ack(nsec_t delay)
     return delay + NSEC_PER_MSEC >= DELAYED_ACK && delay <= DELAYED_ACK + DELAYED_ACK_SLACK;
 }
 
+/* We lost a segment. */
+static enum cause explain_retransmit(const struct where_parts *p, const struct cause_note *note,
+                                     nsec_t delay)
+{
+    if (p->behind_out)
+        return CAUSE_HEAD_OF_LINE;
+    if (note->timeouts > 0 || (note->rto > 0 && delay >= note->rto))
+        return CAUSE_RTO;
+    return CAUSE_RETRANSMIT;
+}
+
 /* A part that may contain our own wake-up: nothing tells when the reply reached our kernel. */
 static bool may_be_wakeup(const struct where_parts *p, uint16_t flags, enum where_part part)
 {
@@ -55,13 +66,9 @@ static enum cause explain(const struct where_parts *p, uint16_t flags,
     bool maybe_out = part != PART_RETURN, maybe_back = part != PART_FORWARD;
     nsec_t delay = p->ns[part];
 
-    if (note->tcp_sampled && maybe_out && note->retransmits > 0) {
-        if (p->behind_out || (maybe_back && p->behind_back))
-            return CAUSE_HEAD_OF_LINE;
-        if (note->timeouts > 0 || (note->rto > 0 && delay >= note->rto))
-            return CAUSE_RTO;
-        return CAUSE_RETRANSMIT;
-    }
+    if (note->tcp_sampled && maybe_out && note->retransmits > 0)
+        return maybe_back && p->behind_back ? CAUSE_HEAD_OF_LINE
+                                            : explain_retransmit(p, note, delay);
     if (note->tcp_sampled && maybe_back && note->holes > 0)
         return p->behind_back ? CAUSE_HEAD_OF_LINE : CAUSE_RETRANSMIT;
     if (note->tcp_sampled && maybe_out && note->nagle && note->unacked && is_delayed_ack(delay))
@@ -77,6 +84,8 @@ enum cause cause_of(const struct where_parts *parts, uint16_t flags, const struc
     enum where_part part = largest(parts);
     enum cause why;
 
+    if (!note)
+        note = &nothing;
     if (parts->ns[part] <= parts->error)
         return CAUSE_UNKNOWN;
 
@@ -86,12 +95,14 @@ enum cause cause_of(const struct where_parts *parts, uint16_t flags, const struc
     case PART_WAKEUP:
         return CAUSE_LOCAL_WAKEUP;
     case PART_RESIDENCE:
+        if (note->retransmits > 0 && !(flags & SAMPLE_SERVER_AWAY))
+            return explain_retransmit(parts, note, parts->ns[part]);
         return CAUSE_SERVER;
     default:
         break;
     }
 
-    why = explain(parts, flags, note ? note : &nothing, part);
+    why = explain(parts, flags, note, part);
     if (why != CAUSE_UNKNOWN)
         return why;
     if (part == PART_FORWARD && flags & SAMPLE_ARRIVAL_KERNEL)

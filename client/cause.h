@@ -58,7 +58,9 @@ struct cause_note {
  * 1. Nothing but the base stands out of the error bar: unknown.
  * 2. Most of the time was before the send: head_of_line if it was held (SAMPLE_HELD), else we were
  *    late ourselves: local_wakeup.
- * 3. Most was our wake-up: local_wakeup. Most was in the server: server.
+ * 3. Most was our wake-up: local_wakeup. Most was in the server: server; but where we retransmitted
+ *    and the server did not say that it was away, as below: what its kernel got above a hole has
+ *    waited there for what was lost, and lends its stamp to that (tcp_ofo_queue()).
  * 4. Most was on a way, or could not be split:
  *    - way out or unsplit, and we retransmitted: head_of_line if it came in right behind a message
  *      that was delayed longer, else rto if the timer ran out or the delay is as long as it is,

@@ -80,22 +80,30 @@ struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sch
 /*
  * A running estimate of the 99th percentile: goes up by 99 steps for what is above it and down by
  * one for what is below (Ma, Muthukrishnan, Sandler, "Frugal Streaming for Estimating Quantiles",
- * 2013), so that it needs a comparison and an addition for each message.
+ * 2013), so that it needs a comparison and an addition for each message. Steps are large at first,
+ * so that the start of a run, which is slow, is soon forgotten; and none leads above what was seen,
+ * or a burst of slow messages would lift it out of reach.
  */
 struct slow_threshold {
     nsec_t value;
+    uint32_t n;                     /* messages, up to those that make steps small */
 };
+
+#define SLOW_STEPS_FEWEST 32U       /* steps to the value itself, at first and finally */
+#define SLOW_STEPS_MOST 2048U
 
 static inline bool slow_threshold_exceeds(struct slow_threshold *t, nsec_t value)
 {
-    nsec_t step = t->value / 2048 + 1;
+    uint32_t n_steps = MIN(SLOW_STEPS_FEWEST + t->n / 4, SLOW_STEPS_MOST);
+    nsec_t step = t->value / n_steps + 1;
 
+    t->n += n_steps < SLOW_STEPS_MOST;
     if (unlikely(t->value == 0))
         t->value = value;           /* the first: as good a guess as any */
     if (value <= t->value) {
         t->value -= t->value > step ? step : 0;
         return false;
     }
-    t->value += 99 * step;
+    t->value = MIN(t->value + 99 * step, value);
     return true;
 }

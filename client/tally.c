@@ -234,8 +234,12 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     const struct request *q = &event->request;
     nsec_t service = read->now - q->sent;
     nsec_t response = read->now - q->due;
-    bool is_slow = slow_threshold_exceeds(&t->slow, response);
-    size_t len = is_slow ? RECORD_LEN(reply) : RECORD_LEN(reply.sample);
+    /* Either: a path that loses much would hide behind a client that is late. */
+    bool is_slow = slow_threshold_exceeds(&t->slow_response, response) |
+                   slow_threshold_exceeds(&t->slow_service, service);
+    /* What came with a slow reply may have waited for it. */
+    bool has_note = is_slow || t->slow_look == t->last_look;
+    size_t len = has_note ? RECORD_LEN(reply) : RECORD_LEN(reply.sample);
     struct record *record;
 
     l->n_replies++;
@@ -248,10 +252,11 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
         hist_record(t->result.service, service);
         hist_record(t->result.response, response);
     }
-    if (is_slow || tcp_evidence_is_due(&l->evidence, read->now, t->look_interval))
+    /* One for all that came together, or the looks before them would be forgotten. */
+    if (tcp_evidence_is_due(&l->evidence, read->now, is_slow ? 1 : t->look_interval))
         evidence_look(&l->evidence, &t->sched, l->fd, read->now);
 
-    if (unlikely(t->n_to_skip > 0) && !is_slow) {
+    if (unlikely(t->n_to_skip > 0) && !has_note) {
         t->n_to_skip--;
         t->result.thinned++;
         return;
@@ -262,7 +267,9 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
         return;
     }
     fill_sample(t, &record->reply.sample, l, event, read);
-    if (is_slow) {
+    if (is_slow)
+        t->slow_look = t->last_look;
+    if (has_note) {
         record->has_note = true;
         record->reply.note = evidence_note(&l->evidence, &t->sched, q->sent, t->nagle);
     }

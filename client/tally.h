@@ -35,7 +35,8 @@ struct tally {
     nsec_t last_look;
     bool left_some;                 /* the last look did not get all that was there */
     struct sched_evidence sched;
-    struct slow_threshold slow;
+    struct slow_threshold slow_response, slow_service;
+    nsec_t slow_look;               /* the last look that found a slow reply [ns] */
     uint32_t n_to_skip;             /* ordinary replies, after the ring was full */
 };
 

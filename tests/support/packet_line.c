@@ -3,8 +3,9 @@
  * Packet line: a wire between two network namespaces that loses or holds every n-th message, in one
  * direction only, and tells which ones, so that a test knows the truth.
  *
- *   packet_line [-o EVERY:FATE] [-b EVERY:FATE] NETNS NETNS
+ *   packet_line [-l DURATION] [-o EVERY:FATE] [-b EVERY:FATE] NETNS NETNS
  *
+ *   -l           what each packet takes, either way
  *   -o           what happens to every EVERY-th message from the first to the second namespace
  *   -b           ... and the other way
  *   FATE         "drop", or a duration to hold it
@@ -76,6 +77,7 @@ struct lane {
     uint64_t n_messages;
 };
 
+static nsec_t length;
 static struct lane lanes[2] = {{.name = "out"}, {.name = "back"}};
 
 static void die(const char *what)
@@ -207,7 +209,7 @@ static void take(struct lane *l)
         }
         p->is_held = is_hit;
     }
-    l->last_release = MAX(l->last_release, p->arrived + (p->is_held ? l->fate.hold : 0));
+    l->last_release = MAX(l->last_release, p->arrived + length + (p->is_held ? l->fate.hold : 0));
     p->release = l->last_release;
     l->tail++;
     release(l);
@@ -274,10 +276,15 @@ int main(int argc, char **argv)
     bool is_good = true;
     int c;
 
-    while ((c = getopt(argc, argv, "o:b:")) != -1)
-        is_good &= c != '?' && parse_fate(optarg, &lanes[c == 'b'].fate);
+    while ((c = getopt(argc, argv, "l:o:b:")) != -1) {
+        if (c == 'l')
+            is_good &= parse_duration(optarg, &length) == 0;
+        else
+            is_good &= c != '?' && parse_fate(optarg, &lanes[c == 'b'].fate);
+    }
     if (!is_good || optind != argc - 2) {
-        (void)fputs("usage: packet_line [-o EVERY:FATE] [-b EVERY:FATE] NETNS NETNS\n", stderr);
+        (void)fputs("usage: packet_line [-l DURATION] [-o EVERY:FATE] [-b EVERY:FATE] NETNS NETNS\n",
+                    stderr);
         return 2;
     }
 

@@ -91,7 +91,19 @@ static void test_retransmit_does_not_explain_other_parts(void **state)
     (void)state;
     assert_cause(&p, 0, &note, "path_back");
     p = slow(PART_RESIDENCE, 30 * MS);
-    assert_cause(&p, 0, &note, "server");
+    assert_cause(&p, SAMPLE_SERVER_AWAY, &note, "server");
+}
+
+/* The server's kernel had it, but above a hole, and gave its stamp to what filled that, too. */
+static void test_retransmit_explains_what_waited_in_the_servers_kernel(void **state)
+{
+    struct cause_note note = {.tcp_sampled = true, .retransmits = 1};
+    struct where_parts p = slow(PART_RESIDENCE, 30 * MS);
+
+    (void)state;
+    assert_cause(&p, 0, &note, "retransmit");
+    p.behind_out = true;
+    assert_cause(&p, 0, &note, "head_of_line");
 }
 
 static void test_rto_if_the_timer_ran_out(void **state)
@@ -216,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_head_of_line_if_it_was_held_before_the_send),
         cmocka_unit_test(test_retransmit_explains_the_way_out),
         cmocka_unit_test(test_retransmit_does_not_explain_other_parts),
+        cmocka_unit_test(test_retransmit_explains_what_waited_in_the_servers_kernel),
         cmocka_unit_test(test_rto_if_the_timer_ran_out),
         cmocka_unit_test(test_rto_by_the_length_of_the_delay),
         cmocka_unit_test(test_head_of_line_behind_what_was_sent_again),

@@ -128,6 +128,29 @@ static void test_threshold_finds_one_in_a_hundred(void **state)
     }
 }
 
+/* A slow first message, as most runs have, is forgotten within some hundred others. */
+static void test_threshold_forgets_the_start(void **state)
+{
+    struct slow_threshold t = {.value = 0};
+
+    (void)state;
+    (void)slow_threshold_exceeds(&t, 20 * NSEC_PER_MSEC);
+    for (int i = 0; i < 300; i++)
+        (void)slow_threshold_exceeds(&t, 50 * NSEC_PER_USEC);
+    assert_true(slow_threshold_exceeds(&t, 500 * NSEC_PER_USEC));
+}
+
+static void test_threshold_stays_within_what_was_seen(void **state)
+{
+    struct slow_threshold t = {.value = 0};
+
+    (void)state;
+    (void)slow_threshold_exceeds(&t, 50 * NSEC_PER_USEC);
+    for (int i = 0; i < 20; i++)
+        assert_true(slow_threshold_exceeds(&t, (10 + (nsec_t)i) * NSEC_PER_MSEC));
+    assert_true(slow_threshold_exceeds(&t, 40 * NSEC_PER_MSEC));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +161,8 @@ int main(void)
         cmocka_unit_test(test_a_look_reads_the_kernels_counters),
         cmocka_unit_test(test_what_is_no_tcp_socket_gives_no_evidence),
         cmocka_unit_test(test_threshold_finds_one_in_a_hundred),
+        cmocka_unit_test(test_threshold_forgets_the_start),
+        cmocka_unit_test(test_threshold_stays_within_what_was_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
