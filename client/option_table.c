@@ -338,7 +338,7 @@ static int set_log_file(struct option_parser *p, const char *arg)
 
 static int set_fail_if(struct option_parser *p, const char *arg)
 {
-    p->o.fail_if = arg;             /* its syntax is checked in the end, with a message of its own */
+    p->o.fail_if = arg;             /* its syntax is checked in the end, with words of its own */
     return 0;
 }
 
@@ -376,8 +376,10 @@ static int set_version(struct option_parser *p, _unused_ const char *arg)
 static const struct option_entry table[] = {
     {{"count", 'c', "N", .help = "end after N; back to back unless -i or -r"},
      GROUP_LOAD, set_count, "a number of messages, at least 1"},
-    {{"num-msgs", '\0', "N", .help = NULL}, GROUP_LOAD, set_count, "a number of messages, at least 1"},
-    {{"num_msgs", '\0', "N", .help = NULL}, GROUP_LOAD, set_count, "a number of messages, at least 1"},
+    {{"num-msgs", '\0', "N", .help = NULL},
+     GROUP_LOAD, set_count, "a number of messages, at least 1"},
+    {{"num_msgs", '\0', "N", .help = NULL},
+     GROUP_LOAD, set_count, "a number of messages, at least 1"},
     {{"duration", 'w', "DUR", .help = "end after this time (10ms, 2m, bare: seconds)"},
      GROUP_LOAD, set_duration, EXPECT_DURATION ", above 0"},
     {{"interval", 'i', "DUR", .help = "a message each DUR; 0: after the reply (1s)"},
@@ -433,7 +435,8 @@ static const struct option_entry table[] = {
     {{"hgrm", '\0', "FILE", .is_file = true, .help = "write the response RTT as HdrHistogram"},
      GROUP_REPORT, set_hgrm, "a file name"},
     {{"percentiles", '\0', "LIST", .help = "which to report (" DEFAULT_PERCENTILES ")"},
-     GROUP_REPORT, option_set_percentiles, "numbers above 0 and below 100, each once, as 50,99,99.9"},
+     GROUP_REPORT, option_set_percentiles,
+     "numbers above 0 and below 100, each once, as 50,99,99.9"},
     {{"worst", '\0', "N", .help = "list the N worst messages (10)"},
      GROUP_REPORT, set_worst, "a number of messages, at most 1000"},
     {{"fail-if", '\0', "EXPR", .help = "exit 4 if true, as 'p99>5ms,loss>0.1%'"},

@@ -59,8 +59,8 @@ void options_print_help(FILE *out)
         print_entry(out, e, (int)e->group != last ? names[e->group] : "");
         last = (int)e->group;
     }
-    (void)fputs("Without -c, -w, -i or -r: a message a second until interrupted. See tcptimer(1).\n",
-                out);
+    (void)fputs("Without -c, -w, -i or -r: a message a second until interrupted. "
+                "See tcptimer(1).\n", out);
 }
 
 static int fail(char ret_error[static OPTIONS_ERROR_SIZE], const char *format, ...) _printf_(2, 3);

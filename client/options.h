@@ -2,8 +2,8 @@
 /*
  * Options: the command line, checked as a whole, as a constant struct.
  *
- * There is one table of options, in option_table.c: getopt_long(3), --help and the shell completions
- * all come from it.
+ * There is one table of options, in option_table.c: getopt_long(3), --help and the shell
+ * completions all come from it.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /*
  * Record: what a measuring thread tells the reporting one, through a ring.
  *
- * The writer only copies a few words; turning them into text is the reader's work. A full ring never
- * makes it wait: the record is dropped, counted, and the count is reported.
+ * The writer only copies a few words; turning them into text is the reader's work. A full ring
+ * never makes it wait: the record is dropped, counted, and the count is reported.
  */
 #pragma once
 

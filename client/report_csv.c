@@ -2,8 +2,8 @@
 /*
  * The report for spreadsheets and plotting: a header, then a row for each reply, and nothing else.
  *
- * A row says where the message's time went, which takes its neighbours to know: rows come in batches,
- * some seconds after their messages.
+ * A row says where the message's time went, which takes its neighbours to know: rows come in
+ * batches, some seconds after their messages.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@
 static void csv_begin(struct report *r, _unused_ const char *protocol)
 {
     (void)fputs("time_ns,seq,uuid,connection,service_rtt_ns,response_rtt_ns,queued_ns,base_ns,"
-                "forward_pdv_ns,residence_ns,return_pdv_ns,wakeup_ns,unsplit_ns,delta_ns,cause,late,"
-                "resent,omitted\n", r->context.out);
+                "forward_pdv_ns,residence_ns,return_pdv_ns,wakeup_ns,unsplit_ns,delta_ns,cause,"
+                "late,resent,omitted\n", r->context.out);
 }
 
 static void csv_record(_unused_ struct report *r, _unused_ const struct record *record)
@@ -40,7 +40,8 @@ static void csv_row(void *ctx, const struct where_sample *s, const struct where_
     char uuid[37];
 
     uuid_unparse_lower(s->uuid, uuid);
-    (void)fprintf(out, "%" PRIu64 ",%" PRIu64 ",%s,%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",",
+    (void)fprintf(out,
+                  "%" PRIu64 ",%" PRIu64 ",%s,%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",",
                   report_real_time(r, s->send), s->seq, uuid, s->conn, service, s->read - s->due,
                   parts->ns[PART_QUEUED]);
     put_part(out, parts, PART_BASE);

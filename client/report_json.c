@@ -2,8 +2,8 @@
 /*
  * The report for programs: one document, or a line for each event and the document in the last one.
  *
- * All fixed keys are there whatever happened, null where a value could not be had. Times are integer
- * nanoseconds, with _ns in the key.
+ * All fixed keys are there whatever happened, null where a value could not be had. Times are
+ * integer nanoseconds, with _ns in the key.
  */
 #include <stdio.h>
 #include <uuid.h>

@@ -236,8 +236,8 @@ static void print_clocks(FILE *out, struct where_stats *where, int digits)
     if (validity != WHERE_VALID)
         (void)fprintf(out, "%s%s", c->n_messages > 0 && c->skew_told ? "; " : "",
                       where_validity_text(validity));
-    (void)fprintf(out, "\nstamps of the kernel: %" PRIu64 " of %" PRIu64 " requests at the server, %"
-                  PRIu64 " of %" PRIu64 " replies here\n", n->arrival_kernel, n->messages,
+    (void)fprintf(out, "\nstamps of the kernel: %" PRIu64 " of %" PRIu64 " requests at the server, "
+                  "%" PRIu64 " of %" PRIu64 " replies here\n", n->arrival_kernel, n->messages,
                   n->rx_kernel, n->messages);
 }
 
@@ -296,8 +296,8 @@ static void print_summary(struct report *r, const struct report_summary *s)
     (void)fprintf(out, "\n--- %s tcptimer statistics ---\n", r->context.host);
     print_counts(out, res);
     if (s->n_dropped > 0)
-        (void)fprintf(out, "%" PRIu64 " replies came too fast to be shown and taken apart; slow ones "
-                      "went first\n", s->n_dropped);
+        (void)fprintf(out, "%" PRIu64 " replies came too fast to be shown and taken apart; slow "
+                      "ones went first\n", s->n_dropped);
     if (hist_count(res->service) > 0) {
         digits = hist_value_at_percentile(res->service, 50) < FINE_BELOW ? 4 : 3;
         print_ping_line(out, "rtt", res->service, digits);

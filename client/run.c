@@ -383,8 +383,8 @@ static int open_log(struct run *run)
         r = run_log_new(&run->log, o->log_path ? o->log_path : path, !o->log_path, run->clock,
                         o->timeout);
     if (r < 0)
-        return fail(run, RUN_ERROR_USAGE, "--log-file '%.80s': %s", o->log_path ? o->log_path : path,
-                    strerror(-r));
+        return fail(run, RUN_ERROR_USAGE, "--log-file '%.80s': %s",
+                    o->log_path ? o->log_path : path, strerror(-r));
     return 0;
 }
 

@@ -10,8 +10,8 @@
 
 #define EVENTS_MAX 256
 
-/* Messages of a connection that are due and wait; beyond, the schedule itself waits, which keeps the
- * due times and costs no memory. */
+/* Messages of a connection that are due and wait; beyond, the schedule itself waits, which keeps
+ * the due times and costs no memory. */
 #define WAITING_MAX 16384
 
 static bool is_closed_loop(const struct runner *r)

@@ -2,11 +2,11 @@
 /*
  * Runner: one thread with its share of the connections and of the load.
  *
- * It opens its connections, waits for the word to start, keeps the schedule, and ends when its share
- * is done or when it is told.
+ * It opens its connections, waits for the word to start, keeps the schedule, and ends when its
+ * share is done or when it is told.
  *
- * Threads: a runner belongs to its thread from runner_start() to runner_join(). Until then the other
- * thread may only give commands, look at the phase, and read the ring of the tally.
+ * Threads: a runner belongs to its thread from runner_start() to runner_join(). Until then the
+ * other thread may only give commands, look at the phase, and read the ring of the tally.
  */
 #pragma once
 

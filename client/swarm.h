@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Swarm: all connections of a thread: opening them, what goes out and comes in, what becomes of them
- * and of their messages when they are lost.
+ * Swarm: all connections of a thread: opening them, what goes out and comes in, what becomes of
+ * them and of their messages when they are lost.
  *
  * When a message is due is not known here: the runner says so.
  */

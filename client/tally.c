@@ -10,12 +10,12 @@
 /* Some 25,000 replies: what comes in the longest time between two visits of the reader. */
 #define RING_BYTES (UINT64_C(4) << 20)
 
-/* A look at a connection's counters each 100 ms; with many connections, one a millisecond in all. */
+/* A look at a connection's counters each 100 ms; with many of them, one a millisecond in all. */
 #define LOOK_INTERVAL (100 * NSEC_PER_MSEC)
 #define LOOK_COST NSEC_PER_MSEC
 
-/* A reader who cannot keep up gets no ordinary reply for so many, so that there is room for the slow
- * ones, which matter more. */
+/* A reader who cannot keep up gets no ordinary reply for so many, so that there is room for the
+ * slow ones, which matter more. */
 #define THIN_OUT 4096
 
 int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links, nsec_t timeout,

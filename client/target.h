@@ -2,8 +2,8 @@
 /*
  * Target: the protocol on one connection to a server, seen from the client.
  *
- * Bytes go out and come in through a stream; what they mean comes out as events, one by one. Nothing
- * here opens a socket, waits, or counts: whoever owns the connection does.
+ * Bytes go out and come in through a stream; what they mean comes out as events, one by one.
+ * Nothing here opens a socket, waits, or counts: whoever owns the connection does.
  *
  * A request that did not fit into the socket is not kept as bytes: it waits in the ring like any
  * other, with the number of its bytes that are gone, and is encoded again when there is room.
@@ -162,7 +162,7 @@ enum target_event_kind {
     TARGET_REFUSED,                 /* an error line or frame, @text is it; the end */
     TARGET_GOODBYE,                 /* the server goes, @text says why; answers may still come */
     TARGET_ENDED,                   /* the server sends no more; @text says where it stopped */
-    TARGET_BROKEN,                  /* @text says what came in place of what was expected; the end */
+    TARGET_BROKEN,                  /* @text says what came instead of what was expected; the end */
 };
 
 #define TARGET_TEXT_SIZE 192
@@ -172,7 +172,7 @@ struct target_event {
     struct request request;         /* TARGET_REPLY, TARGET_MISSING */
     struct proto_reply reply;       /* TARGET_REPLY, native; of text only delta is set */
     bool is_stopping;               /* TARGET_REFUSED, TARGET_GOODBYE: because the server stops */
-    bool is_last;                   /* nothing behind it in this read: the read's stamp is its own */
+    bool is_last;                   /* nothing is behind it in this read, whose stamp is its own */
     char text[TARGET_TEXT_SIZE];
 };
 

@@ -130,7 +130,8 @@ static void test_text_has_the_shape_of_ping(void **state)
     struct fixture *f = *state;
 
     begin(f, &report_text_ops);
-    assert_has(f, "TCPTIMER server.example (192.0.2.1:47945): text protocol, one message each 1s\n");
+    assert_has(f, "TCPTIMER server.example (192.0.2.1:47945): text protocol, "
+                  "one message each 1s\n");
     reply(f);
     assert_has(f, "seq=4 rtt=1.000 ms response=2.000 ms delta=500.000 ms\n");
     measure(f);

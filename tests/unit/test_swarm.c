@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A swarm against a server that this test plays itself, on a socket of its own in the abstract name
- * space: there connecting, sending and closing take effect at once, so that nothing has to be waited
- * for. Time is what the fake clock says.
+ * space: there connecting, sending and closing take effect at once, so that nothing has to be
+ * waited for. Time is what the fake clock says.
  */
 #include <errno.h>
 #include <stdio.h>

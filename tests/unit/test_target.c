@@ -299,7 +299,8 @@ static void test_a_later_reply_names_those_passed_over(void **state)
 static void test_a_reply_to_nothing_is_named_and_skipped(void **state)
 {
     struct fixture *f = *state;
-    const char *wrong = "UUID: 00000000-0000-4000-8000-000000000000 received after 0.000001 seconds";
+    const char *wrong =
+        "UUID: 00000000-0000-4000-8000-000000000000 received after 0.000001 seconds";
 
     push_many(f, 1);
     assert_flushed(f, 1);
