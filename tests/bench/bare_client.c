@@ -250,8 +250,7 @@ static void open_all(int epoll)
 {
     for (uint32_t i = 0; i < options.n_connections; i++) {
         open_connection(&connections[i]);
-        if (epoll >= 0)
-            watch(epoll, &connections[i]);
+        watch(epoll, &connections[i]);
     }
 }
 
@@ -419,9 +418,9 @@ static void idle(void)
     char byte;
 
     make_connections(1);
-    open_all(-1);
     start_clock();
     for (uint32_t i = 0; i < options.n_connections; i++) {
+        open_connection(&connections[i]);
         send_requests(&connections[i], 1, now_ns(), 0);
         while (take_replies(&connections[i], 0) == 0)
             ;
