@@ -256,7 +256,7 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     if (tcp_evidence_is_due(&l->evidence, read->now, is_slow ? 1 : t->look_interval))
         evidence_look(&l->evidence, &t->sched, l->fd, read->now);
 
-    if (unlikely(t->n_to_skip > 0) && !has_note) {
+    if (unlikely(t->n_to_skip > 0) && !is_slow) {
         t->n_to_skip--;
         t->result.thinned++;
         return;
