@@ -18,7 +18,9 @@ SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
 PACKAGES = os.environ.get('TCPTIMER_PACKAGES', '')
 
 CLIENT_FILES = {'/usr/bin/tcptimer', '/usr/share/man/man1/tcptimer.1.gz',
-                '/usr/share/man/man7/tcptimer-protocol.7.gz'}
+                '/usr/share/man/man7/tcptimer-protocol.7.gz',
+                '/usr/share/bash-completion/completions/tcptimer',
+                '/usr/share/fish/vendor_completions.d/tcptimer.fish'}
 DAEMON_FILES = {'/usr/sbin/tcptimerd', '/etc/tcptimer/tcptimerd.conf',
                 '/usr/lib/systemd/catalog/tcptimer.catalog',
                 '/usr/lib/firewalld/services/tcptimer.xml',
@@ -121,7 +123,8 @@ class TestDeb(PackageCase):
         # Debian 12 has its units in /lib, which is the same place.
         daemon = {re.sub('^/lib/', '/usr/lib/', name) for name in self.files('tcptimerd_*.deb')}
         self.assertEqual(DAEMON_FILES - daemon, set())
-        self.assertEqual(CLIENT_FILES - self.files('tcptimer_*.deb'), set())
+        client = CLIENT_FILES | {'/usr/share/zsh/vendor-completions/_tcptimer'}
+        self.assertEqual(client - self.files('tcptimer_*.deb'), set())
 
     def test_lintian_finds_nothing(self):
         run('lintian', '--allow-root', '--pedantic', '--fail-on', 'error,warning,pedantic',
@@ -169,7 +172,8 @@ class TestRpm(PackageCase):
 
     def test_contents(self):
         self.assertEqual(DAEMON_FILES - self.files('tcptimerd-[0-9]*.rpm'), set())
-        self.assertEqual(CLIENT_FILES - self.files('tcptimer-[0-9]*.rpm'), set())
+        client = CLIENT_FILES | {'/usr/share/zsh/site-functions/_tcptimer'}
+        self.assertEqual(client - self.files('tcptimer-[0-9]*.rpm'), set())
         configuration = run('rpm', '--query', '--configfiles', '--package',
                             self.one('tcptimerd-[0-9]*.rpm'))
         self.assertEqual(configuration.split(), ['/etc/tcptimer/tcptimerd.conf'])
