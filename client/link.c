@@ -149,6 +149,12 @@ int link_writable(struct link *l, nsec_t now)
     return 0;
 }
 
+bool link_may_try_text(const struct link *l)
+{
+    return l->state == LINK_GREETING && l->config->target.protocol == PROTOCOL_AUTO &&
+           !l->target.text_only;
+}
+
 int link_try_text(struct link *l, nsec_t now)
 {
     l->target.text_only = true;
@@ -161,7 +167,7 @@ int link_expire(struct link *l, nsec_t now)
         say_timeout(l, "connect to");
         return try_next_address(l, now, -ETIMEDOUT);
     }
-    if (l->config->target.protocol == PROTOCOL_AUTO && !l->target.text_only)
+    if (link_may_try_text(l))
         return link_try_text(l, now);
     say_timeout(l, "hello to");
     link_close(l);

@@ -91,6 +91,9 @@ int link_writable(struct link *l, nsec_t now);
  */
 int link_expire(struct link *l, nsec_t now);
 
+/* Whether the server has been sent a hello, and text is to be tried if it takes none. */
+bool link_may_try_text(const struct link *l);
+
 /* The server wants no hello: connect again, in text. As link_open(). */
 int link_try_text(struct link *l, nsec_t now);
 

@@ -346,6 +346,14 @@ static void end_exchange(struct swarm *s, struct link *l)
     mark_dirty(s, l);               /* the next one may wait already */
 }
 
+static void try_text(struct swarm *s, struct link *l, nsec_t now)
+{
+    if (link_try_text(l, now) < 0)
+        cannot_connect(s, l, now);
+    else
+        expect_deadline(s, l->deadline);
+}
+
 /* false when the link has no connection any more. */
 static bool handle_event(struct swarm *s, struct link *l, const struct target_event *event,
                          const struct tally_read *read)
@@ -369,10 +377,7 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
         link_greeted(s, l, read->now);
         return true;
     case TARGET_TRY_TEXT:
-        if (link_try_text(l, read->now) < 0)
-            cannot_connect(s, l, read->now);
-        else
-            expect_deadline(s, l->deadline);
+        try_text(s, l, read->now);
         return false;
     case TARGET_GOODBYE:
         l->is_told = event->is_stopping;
@@ -413,6 +418,11 @@ static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally
     r = target_receive(&l->target, s->rx, most, &rx);
     if (r == -EAGAIN)
         return false;
+    if (r == -ECONNRESET && link_may_try_text(l)) {
+        /* It closed without having read all of the hello. */
+        try_text(s, l, clock_now(s->config.clock));
+        return false;
+    }
     if (r < 0) {
         link_say(l, "receive: %s", strerror(-r));
         link_lost(s, l, RUN_ERROR_CONNECTION_LOST, false, clock_now(s->config.clock));

@@ -122,7 +122,8 @@ void tally_lost(struct tally *t, const struct link *l, const struct request *q,
         t->result.lost++;
         t->result.missing += kind == RECORD_MISSING;
     }
-    tell_about(t, kind, l, now, q);
+    if (!q->overdue)                /* else it was told when its time was over */
+        tell_about(t, kind, l, now, q);
 }
 
 void tally_overdue(struct tally *t, const struct link *l, const struct request *q, nsec_t now)

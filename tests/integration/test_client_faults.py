@@ -254,6 +254,21 @@ class TestServerGoes(FaultCase):
     def reset(connection):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\1\0\0\0\0\0\0\0')
 
+    def test_server_that_ends_at_the_hello_is_spoken_to_in_text(self):
+        answer = self.serve_some(10, hold)
+        for name, end in (('closed', lambda connection: None), ('reset', self.reset)):
+            with self.subTest(name):
+                def serve(connection, number, end=end):
+                    if number == 0:
+                        connection.recv(1024)
+                        end(connection)
+                    else:
+                        answer(connection, number)
+
+                client = self.run_client('-J', '-c', 10, Server(self, serve).target())
+                self.assertEqual(client.status, 0, client.stderr)
+                self.assertEqual(schema.document(self, client)['protocol'], 'text')
+
     def test_lost_connection_ends_a_finite_run(self):
         for name, end in (('closed', lambda connection: None), ('reset', self.reset)):
             with self.subTest(name):

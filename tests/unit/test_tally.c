@@ -167,6 +167,20 @@ static void test_lost_messages_are_counted_by_their_kind(void **state)
     assert_int_equal(next_record(f)->message.seq, 1);
 }
 
+static void test_a_lost_message_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct request overdue = {.seq = 1, .overdue = true}, next = {.seq = 2};
+
+    tally_overdue(&f->tally, &f->link, &overdue, START);
+    tally_lost(&f->tally, &f->link, &overdue, RECORD_LOST, START);
+    tally_lost(&f->tally, &f->link, &next, RECORD_LOST, START);
+    assert_int_equal(f->tally.result.lost, 2);
+    assert_int_equal(next_record(f)->kind, RECORD_OVERDUE);
+    ring_release(&f->tally.ring);
+    assert_int_equal(next_record(f)->message.seq, 2);
+}
+
 static void test_what_is_rare_wakes_the_reader(void **state)
 {
     struct fixture *f = *state;
@@ -189,6 +203,7 @@ int main(void)
         IN(test_kernel_stamp_is_carried_to_the_monotonic_clock),
         IN(test_full_ring_loses_rows_but_no_counts),
         IN(test_lost_messages_are_counted_by_their_kind),
+        IN(test_a_lost_message_is_told_once),
         IN(test_what_is_rare_wakes_the_reader),
     };
 
