@@ -25,6 +25,7 @@ struct request {
     bool overdue;                   /* its reply did not come in time, and this was reported */
     bool resent;                    /* sent before, on a connection that ended */
     bool omitted;                   /* warm-up: not counted */
+    bool follows;                   /* others had no reply yet when it was sent */
     bool held;                      /* when it was due it had to wait for replies to others */
 };
 

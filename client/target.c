@@ -194,8 +194,10 @@ static ssize_t flush_batch(struct target *t, uint8_t *tx, size_t n)
     n_whole = gone / len;
     for (size_t i = 0; i < n && i * len < gone; i++) {
         /* One that was begun by an earlier send has its time already. */
-        if (i > 0 || t->tx_offset == 0)
+        if (i > 0 || t->tx_offset == 0) {
             mark_sent(t, inflight_at(&t->inflight, first + i), now);
+            inflight_at(&t->inflight, first + i)->follows = first + i > 0;
+        }
     }
     for (size_t i = 0; i < n_whole; i++)
         inflight_advance(&t->inflight);
