@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: MIT
 """The causes of the worst messages, each provoked between two hosts.
 
-The line between them loses or holds chosen messages and tells which. Not provoked is delayed_ack: the
-daemon answers at once, and its answer is the acknowledgement; only while it is stopped does its
-kernel delay one, and then the cause is the server.
+The line between them loses or holds chosen messages and tells which. For delayed_ack there is a lazy
+server: the daemon answers at once, and its answer is the acknowledgement; only while it is stopped
+does its kernel delay one, and then the cause is the server.
 """
 
 import json
 import signal
+import socket
+import threading
 import time
 
+from native_client import HEADER, REPLY, REPLY_FIELDS, REQUEST_FIELDS
 from netns import TwoHosts
 from support import main
 
 MSEC = 1000000
+REQUEST_LEN = HEADER.size + REQUEST_FIELDS.size
 
 
 class Causes(TwoHosts):
@@ -113,6 +117,46 @@ class Causes(TwoHosts):
         client = self.start_client('-r', 1000, '-c', 2000)
         causes = [m['cause'] for m in self.stop_meanwhile(client, client, 0.1)]
         self.assertGreaterEqual(causes.count('local_wakeup'), 15, causes)
+
+    def lazy_server(self):
+        """A native server that answers only when two requests are there; their padding is none."""
+        listener = self.two.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.bind((self.address(2), 0))
+        listener.listen()
+
+        def serve():
+            sock = listener.accept()[0]
+            with sock:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.recv(4096)
+                sock.sendall(b'tcptimer-welcome version=1 rx-buffer=65536 tx-buffer=65536;')
+                pending, last = b'', time.monotonic_ns()
+                while data := sock.recv(65536):
+                    pending += data
+                    arrival = time.monotonic_ns()
+                    n = len(pending) // REQUEST_LEN
+                    if n < 2:
+                        continue
+                    replies = b''
+                    for i in range(n):
+                        seq, uuid = REQUEST_FIELDS.unpack_from(pending, i * REQUEST_LEN + 8)[:2]
+                        body = REPLY_FIELDS.pack(seq, uuid, arrival - last, arrival,
+                                                 time.time_ns(), 0, 0)
+                        replies += HEADER.pack(REPLY, 0, 0, len(body)) + body
+                        last = arrival
+                    pending = pending[n * REQUEST_LEN:]
+                    sock.sendall(replies)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def test_nagle_waits_for_a_delayed_ack(self):
+        self.start()
+        port = self.lazy_server()
+        client = self.one.client('--json', '--worst', 1000, '-p', port, '-r', 1000, '-c', 2000,
+                                 '--nagle', '-W', '300ms', self.address(2))
+        causes = [message['cause'] for message in self.worst_of(client, 0, 1).values()]
+        self.assertGreaterEqual(causes.count('delayed_ack'), 10, causes)
 
     def test_text_tells_nothing(self):
         self.start('-o', '100:10ms')
