@@ -37,7 +37,7 @@ const char *cause_name(enum cause cause);
 struct cause_note {
     bool tcp_sampled;
     bool nagle;             /* TCP_NODELAY is off at our end */
-    bool unacked;           /* earlier data was not acknowledged, or not answered, when it was sent */
+    bool unacked;           /* earlier data was not acknowledged (or answered) when it was sent */
     uint32_t retransmits;   /* rise of tcpi_total_retrans less that of tcpi_dsack_dups: segments
                              * that we sent again, and not in vain */
     uint32_t timeouts;      /* rise of tcpi_total_rto (Linux 6.7), or of tcpi_backoff; else 0 */

@@ -55,8 +55,8 @@ struct where_sample {
     nsec_t residence;       /* from arrival to departure */
     nsec_t window;          /* with SAMPLE_ARRIVAL_SHARED: how much earlier it may have arrived */
 
-    nsec_t rx_earliest;     /* with SAMPLE_RX_SHARED: the reply came later than this, client's clock;
-                             * 0 = not known */
+    nsec_t rx_earliest;     /* with SAMPLE_RX_SHARED: the reply came later than this, client's
+                             * clock; 0 = not known */
 
     nsec_t delta;           /* as the server told it: for rows only */
     uint64_t seq;

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The causes of the worst messages, each provoked between two hosts.
 
-The line between them loses or holds chosen messages and tells which. For delayed_ack there is a lazy
-server: the daemon answers at once, and its answer is the acknowledgement; only while it is stopped
-does its kernel delay one, and then the cause is the server.
+The line between them loses or holds chosen messages and tells which. For delayed_ack there is a
+lazy server: the daemon answers at once, and its answer is the acknowledgement; only while it is
+stopped does its kernel delay one, and then the cause is the server.
 """
 
 import json

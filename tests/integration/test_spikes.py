@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A path that holds every n-th message for 10 ms, one way only, and lets it go together with all that
-came behind it: the client has to say which way, and by how much.
+"""A path that holds every n-th message for 10 ms, one way only, and lets it go together with all
+that came behind it: the client has to say which way, and by how much.
 
 The truth is the proxy's log: when a held message left it, by the same clock that stamps everything
 here. What else the machine did to the message (a proxy that was late to read it) is part of that.

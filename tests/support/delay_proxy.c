@@ -12,8 +12,8 @@
  *
  * Prints "listening on 127.0.0.1:PORT", then a line for each held message when it leaves:
  * "out seq=7 came=1767225600000000000 left=1767225600010012345", in real time [ns], where it came
- * when the kernel had the last byte of the read that it was in, or, of a reply, when the server says
- * that it sent it. In text each read is a message, and seq counts them.
+ * when the kernel had the last byte of the read that it was in, or, of a reply, when the server
+ * says that it sent it. In text each read is a message, and seq counts them.
  *
  * As on a path, nothing overtakes: what comes behind a held message waits with it. Ends when it is
  * killed.

@@ -283,8 +283,8 @@ int main(int argc, char **argv)
             is_good &= c != '?' && parse_fate(optarg, &lanes[c == 'b'].fate);
     }
     if (!is_good || optind != argc - 2) {
-        (void)fputs("usage: packet_line [-l DURATION] [-o EVERY:FATE] [-b EVERY:FATE] NETNS NETNS\n",
-                    stderr);
+        (void)fputs("usage: packet_line [-l DURATION] [-o EVERY:FATE] [-b EVERY:FATE] "
+                    "NETNS NETNS\n", stderr);
         return 2;
     }
 
