@@ -236,8 +236,8 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     nsec_t service = read->now - q->sent;
     nsec_t response = read->now - q->due;
     /* Either: a path that loses much would hide behind a client that is late. */
-    bool is_slow = slow_threshold_exceeds(&t->slow_response, response) |
-                   slow_threshold_exceeds(&t->slow_service, service);
+    bool has_waited = slow_threshold_exceeds(&t->slow_response, response);
+    bool is_slow = slow_threshold_exceeds(&t->slow_service, service) || has_waited;
     /* What came with a slow reply may have waited for it. */
     bool has_note = is_slow || t->slow_look == t->last_look;
     size_t len = has_note ? RECORD_LEN(reply) : RECORD_LEN(reply.sample);
