@@ -136,13 +136,17 @@ static void resolve_load(struct option_parser *p)
         o->arrivals = ARRIVALS_FIXED;
 }
 
-/* One message a connection. In text it goes at once; a hello before it would cost a round trip. */
-static void resolve_connect(struct options *o)
+/* A payload is native. With one message a connection text is quicker: the message goes at once, where
+ * a hello before it would cost a round trip. */
+static void resolve_protocol(struct options *o)
 {
-    if (!o->connect)
+    if (o->connect)
+        o->in_flight = 1;
+    if (o->protocol != PROTOCOL_AUTO)
         return;
-    o->in_flight = 1;
-    if (o->protocol == PROTOCOL_AUTO && o->size == 0 && o->reply_size == 0)
+    if (o->size > 0 || o->reply_size > 0)
+        o->protocol = PROTOCOL_NATIVE;
+    else if (o->connect)
         o->protocol = PROTOCOL_TEXT;
 }
 
@@ -251,7 +255,7 @@ int options_parse(int argc, char **argv, struct options *ret,
     if (!p.o.host)
         p.o.host = DEFAULT_HOST;
     resolve_load(&p);
-    resolve_connect(&p.o);
+    resolve_protocol(&p.o);
     *ret = p.o;
     return r;
 }

@@ -108,12 +108,21 @@ static void test_host_may_stand_anywhere_or_be_an_option(void **state)
     assert_int_equal(parse_good("--host ::1 -p 80").port, 80);
 }
 
+/* A server of the original kind cannot do what was asked for, and must not seem to. */
+static void test_a_payload_asks_for_the_native_protocol(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_good("-c 1").protocol, PROTOCOL_AUTO);
+    assert_int_equal(parse_good("-c 1 -s 10").protocol, PROTOCOL_NATIVE);
+    assert_int_equal(parse_good("-c 1 --reply-size 10").protocol, PROTOCOL_NATIVE);
+}
+
 static void test_a_connection_for_each_message_carries_one_at_once(void **state)
 {
     (void)state;
     assert_int_equal(parse_good("--connect -r 100").in_flight, 1);
     assert_int_equal(parse_good("--connect -r 100").protocol, PROTOCOL_TEXT);
-    assert_int_equal(parse_good("--connect -r 100 -s 10").protocol, PROTOCOL_AUTO);
+    assert_int_equal(parse_good("--connect -r 100 -s 10").protocol, PROTOCOL_NATIVE);
     assert_int_equal(parse_good("--connect --protocol native").protocol, PROTOCOL_NATIVE);
 }
 
@@ -282,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_count_alone_is_a_closed_loop),
         cmocka_unit_test(test_interval_and_rate_make_an_open_loop),
         cmocka_unit_test(test_host_may_stand_anywhere_or_be_an_option),
+        cmocka_unit_test(test_a_payload_asks_for_the_native_protocol),
         cmocka_unit_test(test_a_connection_for_each_message_carries_one_at_once),
         cmocka_unit_test(test_values_are_taken_as_given),
         cmocka_unit_test(test_optional_values_have_defaults),
