@@ -153,6 +153,38 @@ class TestLoad(ClientCase):
                 self.assertEqual(document['connect_ns']['count'], 300)
                 server.await_statistics(messages=300, accepted=300)
 
+    def test_new_connection_for_each_message(self):
+        server = self.daemon()
+        document = self.measured('--connect', '-c', 20, server=server)
+        self.assertEqual(document['received'], 20)
+        self.assertEqual(document['connect_ns']['count'], 20)
+        server.await_statistics(messages=20, accepted=20, clients=0)
+
+    def test_threads_share_the_connections(self):
+        server = self.daemon()
+        document = self.measured('-P', 6, '--threads', 3, '-r', 2000, '-c', 600, server=server)
+        self.assertEqual(document['received'], 600)
+        server.await_statistics(messages=600, accepted=6)
+
+    def test_payload_both_ways(self):
+        server = self.daemon()
+        for out, back in ((1000, 0), (0, 1000), (65536, 65536)):
+            with self.subTest(out=out, back=back):
+                document = self.measured('-s', out, '--reply-size', back, '-c', 50, '--in-flight', 4,
+                                         server=server)
+                self.assertEqual((document['protocol'], document['received']), ('native', 50))
+
+    def test_payload_needs_the_native_protocol(self):
+        """An original server cannot do what was asked for: that is said, not left out."""
+        client = self.run_client('-s', 100, '-c', 5, original.start_server(self).target())
+        self.assertEqual(client.status, 2, client.stdout)
+        self.assertRegex(client.stderr, r'(?i)native|size')
+
+    def test_busy_poll_at_both_ends(self):
+        document = self.measured('--busy-poll=1ms', '-c', 500,
+                                 server=self.daemon('--busy-poll=1ms'))
+        self.assertEqual(document['received'], 500)
+
     def test_one_a_second_without_count_or_rate(self):
         document = self.measured('-w', '1500ms')
         self.assertEqual(document['sent'], 2)

@@ -134,6 +134,47 @@ class TestStream(ReportCase):
         schema.events(self, client)
 
 
+class TestHgrm(ReportCase):
+    def test_percentile_distribution_of_the_response_rtt(self):
+        path = self.path('x.hgrm')
+        document = schema.document(self, self.report('-J', '-c', 1000, '--hgrm', path))
+        with open(path, encoding='utf-8') as file:
+            lines = file.read().splitlines()
+        self.assertEqual(lines[0].split(), ['Value', 'Percentile', 'TotalCount', '1/(1-Percentile)'])
+        rows = [[float(word) for word in line.split()] for line in lines[2:] if line[0] != '#']
+        self.assertEqual(rows, sorted(rows))
+        self.assertEqual((rows[-1][1], rows[-1][2]), (1, 1000))
+        largest = document['response_rtt_ns']['max'] / 1e6
+        self.assertAlmostEqual(rows[-1][0], largest, delta=largest / 500)
+
+    def test_file_that_cannot_be_written(self):
+        client = self.run_client('-c', 1, '--hgrm', self.path('absent/x.hgrm'), self.target)
+        self.assertEqual(client.status, 2)
+        self.assertRegex(client.stderr, r'absent/x\.hgrm.*No such file')
+
+
+class TestGate(ReportCase):
+    """--fail-if: status 4 where a condition holds, and which one."""
+
+    def test_condition_that_holds(self):
+        client = self.run_client('-q', '-c', 50, '--fail-if', 'p50>1ns', self.target)
+        self.assertEqual(client.status, 4)
+        self.assertIn('p50>1ns', client.stdout)
+        client = self.run_client('-J', '-c', 50, '--fail-if', 'loss>50%,p50>1ns', self.target)
+        self.assertEqual(client.status, 4)
+        document = schema.document(self, client)
+        self.assertEqual([condition for condition in document['fail_if'] if condition['failed']],
+                         [document['fail_if'][1]])
+
+    def test_conditions_that_do_not_hold(self):
+        self.report('-q', '-c', 50, '--fail-if', 'p50>1h,loss>0.1%')
+
+    def test_condition_that_is_none(self):
+        client = self.run_client('-c', 5, '--fail-if', 'speed>9', self.target)
+        self.assertEqual(client.status, 2)
+        self.assertIn('speed', client.stderr)
+
+
 class TestCsv(ReportCase):
     def test_row_for_each_message(self):
         client = self.report('--csv', '-c', 30)
