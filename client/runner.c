@@ -113,6 +113,22 @@ static void take_due(struct runner *r, nsec_t now)
     }
 }
 
+/* What is due before the end of the run is sent later where the peer can't keep up, but no later than
+ * a reply would be waited for. */
+static nsec_t last_call(const struct runner *r)
+{
+    if (is_closed_loop(r) || r->own_phase != RUNNER_RUNNING || r->swarm.is_ending ||
+        r->pacer.end == NSEC_NEVER)
+        return NSEC_NEVER;
+    return r->pacer.end + r->config->options->timeout;
+}
+
+static void give_up_backlog(struct runner *r, nsec_t now)
+{
+    r->tally.result.not_sent += pacer_skip(&r->pacer, r->pacer.end);
+    swarm_drain(&r->swarm, now);
+}
+
 /* ---- Turns ---- */
 
 static bool is_done(const struct runner *r, nsec_t now)
@@ -139,6 +155,8 @@ static void turn(struct runner *r, nsec_t now)
         set_phase(r, RUNNER_STANDBY);
     if (now >= r->swarm.next_sweep && swarm_sweep(&r->swarm, now))
         handle_overdue(r, now);
+    if (now >= last_call(r))
+        give_up_backlog(r, now);
     if (r->own_phase == RUNNER_RUNNING && !r->swarm.is_ending) {
         if (is_closed_loop(r))
             fill_closed_loop(r, now);
@@ -200,8 +218,10 @@ static nsec_t next_deadline(const struct runner *r)
 
     if (r->own_phase != RUNNER_RUNNING || r->swarm.is_ending)
         return next;
-    if (!is_closed_loop(r))
+    if (!is_closed_loop(r)) {
+        next = MIN(next, last_call(r));
         return is_backed_up(r) ? next : MIN(next, pacer_next(&r->pacer));
+    }
     return MIN(next, r->swarm.n_pushed == 0 ? r->pacer.start : r->pacer.end);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@
 
 /* Feeding is due at half of the watchdog's interval; looking twice as often allows for a miss. */
 #define WATCHDOG_PARTS 4
+
+/* How long a reload waits for its workers [ms]. */
+#define OBEY_MS 200
 
 /* Left to itself, sd-event is up to 250 ms late. */
 #define TIMER_ACCURACY (10 * NSEC_PER_MSEC)
@@ -256,6 +260,13 @@ static int configure_log(struct daemon *d, const struct config *c)
     return r;
 }
 
+/* Until then a client could still meet the old limits; a worker that is stuck is not waited for. */
+static void wait_for_workers(struct daemon *d)
+{
+    for (int ms = 0; ms < OBEY_MS && !crew_has_obeyed(&d->crew); ms++)
+        (void)poll(NULL, 0, 1);
+}
+
 static void reload(struct daemon *d)
 {
     _cleanup_(config_deinit) struct config next = CONFIG_INIT;
@@ -281,6 +292,7 @@ static void reload(struct daemon *d)
     d->crew.orders = orders_of(&d->config);
     d->crew.orders.closed = d->idle.closing;
     crew_order(&d->crew);
+    wait_for_workers(d);
     log_text(&d->log, RELOADED, &((struct log_data){0}), "configuration reloaded");
     notify_ready();
 }
