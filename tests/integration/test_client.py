@@ -133,6 +133,12 @@ class TestLoad(ClientCase):
         document = self.measured('-i', '50ms', '-w', '500ms')
         self.assertIn(document['sent'], (10, 11))
 
+    def test_duration_ends_a_run_that_the_peer_cannot_keep_up_with(self):
+        """A million a second, one at a time: more than anybody answers."""
+        document = self.measured('-r', 1000000, '--in-flight', 1, '-w', '200ms', '-W', '300ms')
+        self.assertGreater(document['not_sent'], 0)
+        self.assertEqual(document['sent'] + document['not_sent'], 200000)
+
     def test_whichever_comes_first(self):
         self.assertEqual(self.measured('-i', '1ms', '-w', '60s', '-c', 20)['sent'], 20)
 
