@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report for spreadsheets and plotting: a header, then a row for each reply, and nothing else.
+ * The report for spreadsheets and plotting: a header, then a row for each message, and nothing else.
  *
  * A row says where the message's time went, which takes its neighbours to know: rows come in
- * batches, some seconds after their messages.
+ * batches, some seconds after their messages. One without a reply has no times, and its row comes
+ * when it is given up.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,8 +20,15 @@ static void csv_begin(struct report *r, _unused_ const char *protocol)
                 "late,resent,omitted\n", r->context.out);
 }
 
-static void csv_record(_unused_ struct report *r, _unused_ const struct record *record)
+static void csv_record(struct report *r, const struct record *record)
 {
+    char uuid[37];
+
+    if (record->kind != RECORD_MISSING && record->kind != RECORD_LOST)
+        return;
+    uuid_unparse_lower(record->message.uuid, uuid);
+    (void)fprintf(r->context.out, ",%" PRIu64 ",%s,%" PRIu32 ",,,,,,,,,,,,,,\n",
+                  record->message.seq, uuid, record->connection);
 }
 
 /* What is not known is an empty field. */
