@@ -136,8 +136,8 @@ static void resolve_load(struct option_parser *p)
         o->arrivals = ARRIVALS_FIXED;
 }
 
-/* A payload is native. With one message a connection text is quicker: the message goes at once, where
- * a hello before it would cost a round trip. */
+/* A payload is native. With one message a connection text is quicker: the message goes at once,
+ * where a hello before it would cost a round trip. */
 static void resolve_protocol(struct options *o)
 {
     if (o->connect)
