@@ -176,8 +176,8 @@ class TestLoad(ClientCase):
         server = self.daemon()
         for out, back in ((1000, 0), (0, 1000), (65536, 65536)):
             with self.subTest(out=out, back=back):
-                document = self.measured('-s', out, '--reply-size', back, '-c', 50, '--in-flight', 4,
-                                         server=server)
+                document = self.measured('-s', out, '--reply-size', back, '-c', 50,
+                                         '--in-flight', 4, server=server)
                 self.assertEqual((document['protocol'], document['received']), ('native', 50))
 
     def test_payload_needs_the_native_protocol(self):

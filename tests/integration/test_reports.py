@@ -140,7 +140,8 @@ class TestHgrm(ReportCase):
         document = schema.document(self, self.report('-J', '-c', 1000, '--hgrm', path))
         with open(path, encoding='utf-8') as file:
             lines = file.read().splitlines()
-        self.assertEqual(lines[0].split(), ['Value', 'Percentile', 'TotalCount', '1/(1-Percentile)'])
+        self.assertEqual(lines[0].split(),
+                         ['Value', 'Percentile', 'TotalCount', '1/(1-Percentile)'])
         rows = [[float(word) for word in line.split()] for line in lines[2:] if line[0] != '#']
         self.assertEqual(rows, sorted(rows))
         self.assertEqual((rows[-1][1], rows[-1][2]), (1, 1000))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A server that stops for a while: the response RTT has to say what arithmetic says, and whose fault
-it was.
+"""A server that stops for a while: the response RTT has to say what arithmetic says, and whose
+fault it was.
 """
 
 import signal
