@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report for spreadsheets and plotting: a header, then a row for each message, and nothing else.
+ * The report for spreadsheets and plotting: a header, then a row for each message, nothing else.
  *
  * A row says where the message's time went, which takes its neighbours to know: rows come in
  * batches, some seconds after their messages. One without a reply has no times, and its row comes

@@ -560,8 +560,8 @@ static int finish(struct run *run)
     run->report.ops->end(&run->report, &s);
     flush_output(run);
     if (s.n_dropped > 0 && run->options->output != OUTPUT_TEXT)
-        warnings_say("%" PRIu64 " replies came too fast to be written, and are in the distributions "
-                     "only; slow ones were kept first", s.n_dropped);
+        warnings_say("%" PRIu64 " replies came too fast to be written, and are in the "
+                     "distributions only; slow ones were kept first", s.n_dropped);
     /* A reader who went away has seen enough; that the disk is full he must be told. */
     if (run->output_error != 0 && run->output_error != EPIPE) {
         warnings_say("writing the report: %s", strerror(run->output_error));

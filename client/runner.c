@@ -113,8 +113,8 @@ static void take_due(struct runner *r, nsec_t now)
     }
 }
 
-/* What is due before the end of the run is sent later where the peer can't keep up, but no later than
- * a reply would be waited for. */
+/* What is due before the end of the run is sent later where the peer can't keep up, but no later
+ * than a reply would be waited for. */
 static nsec_t last_call(const struct runner *r)
 {
     if (is_closed_loop(r) || r->own_phase != RUNNER_RUNNING || r->swarm.is_ending ||

@@ -89,10 +89,11 @@ int addr_resolve(const struct addr_target *target, int family, struct addr **ret
 /**
  * addr_format() - an address for logs
  * @a:              address
- * @ret_text:       "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" (the zone by its number where
- *                  it has no name here: a socket may be from another network namespace), "unix:/path", "unix:@name", and "unix" for
- *                  a peer that did not bind. An IPv4-mapped IPv6 address shows as IPv4. What does
- *                  not print shows as '?', as a path may hold anything.
+ * @ret_text:       "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80" (the zone by its number where it
+ *                  has no name here: a socket may be from another network namespace),
+ *                  "unix:/path", "unix:@name", and "unix" for a peer that did not bind. An
+ *                  IPv4-mapped IPv6 address shows as IPv4. What does not print shows as '?', as a
+ *                  path may hold anything.
  */
 void addr_format(const struct addr *a, char ret_text[static ADDR_TEXT_SIZE]);
 

@@ -2,9 +2,9 @@
 /*
  * Arrival: reads what has come for a session, and tells when it came as well as that can be known.
  *
- * A stamp of the kernel's is that of the last byte read, and the kernel merges what waits. So where a
- * native client's message may have come a while ago, it is read alone first; and where that does not
- * help, the time is bounded from below by the last moment at which nothing was there.
+ * A stamp of the kernel's is that of the last byte read, and the kernel merges what waits. So where
+ * a native client's message may have come a while ago, it is read alone first; and where that does
+ * not help, the time is bounded from below by the last moment at which nothing was there.
  */
 #pragma once
 

@@ -118,7 +118,7 @@ static void test_better_bound_is_kept(void **state)
     assert_int_equal(lookout_earliest(&l, known), known);
 }
 
-/* Reading costs a microsecond: once a millisecond, and once for a sleep that somebody asks about. */
+/* Reading costs a microsecond: once a millisecond, and once for a sleep that is asked about. */
 static void test_reads_are_few(void **state)
 {
     struct lookout l = init();

@@ -44,7 +44,7 @@ static void test_convert_is_never_after_now(void **state)
     assert_false(stamp_bridge_convert(&f.bridge, f.fake.real + NSEC_PER_MSEC, f.fake.now, &mono));
 }
 
-/* A look that was interrupted between two readings has wide bounds; it must not spoil the good ones. */
+/* A look that was interrupted between two readings has wide bounds, and spoils no good ones. */
 static void test_look_keeps_the_narrowest_bounds(void **state)
 {
     struct fixture f;
@@ -103,7 +103,7 @@ static void test_convert_uses_the_old_scale_for_older_stamps(void **state)
     assert_in_range(mono, f.fake.now - 100, f.fake.now + 100);
 }
 
-/* 2 ms back while 5 ms passed unseen: a stamp of 4 ms ago fits both scales, so neither is believed. */
+/* 2 ms back while 5 ms passed unseen: a stamp of 4 ms ago fits both scales, and is not believed. */
 static void test_convert_refuses_an_ambiguous_stamp(void **state)
 {
     struct fixture f;
