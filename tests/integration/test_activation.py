@@ -92,15 +92,16 @@ class TestInherited(support.Case):
             self.assertEqual(peer.replies(1)[0].uuid, message)
 
     def test_workers_share_one_listener(self):
-        """No worker may end up with nearly all of the clients. On a busy machine one may sleep on
-        for a while, so this is no test of equal shares."""
+        """Of clients that come one by one each worker gets its share, however fast one of them is.
+        (Of a burst, a worker that has no CPU gets less.)"""
         listener = self.listener(backlog=4096)
         server = self.daemon('--workers=2', '--log-level=debug', inherited=[listener])
-        peers = [TextPeer(self, listener.getsockname()) for _ in range(200)]
-        for peer in peers:
-            peer.exchange(new_uuid())
+        peers = []
+        for _ in range(200):
+            peers.append(TextPeer(self, listener.getsockname()))
+            peers[-1].exchange(new_uuid())
         for share in self.shares(server, listener):
-            self.assertGreaterEqual(share, 20)
+            self.assertGreaterEqual(share, 60)
 
     @staticmethod
     def shares(server, listener):
