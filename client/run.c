@@ -540,6 +540,12 @@ static void write_hgrm(struct run *run)
         (void)fail(run, RUN_ERROR_SYSTEM, "--hgrm '%.80s': %s", path, strerror(-r));
 }
 
+/* Outputs in which a reader would take the rows for all there were. */
+static bool has_rows(const struct options *o)
+{
+    return o->output == OUTPUT_CSV || o->output == OUTPUT_JSON_STREAM;
+}
+
 static int finish(struct run *run)
 {
     for (uint32_t i = 0; i < run->n_runners; i++)
@@ -559,7 +565,7 @@ static int finish(struct run *run)
     s.exit_status = judge(run, &s);
     run->report.ops->end(&run->report, &s);
     flush_output(run);
-    if (s.n_dropped > 0 && run->options->output != OUTPUT_TEXT)
+    if (s.n_dropped > 0 && has_rows(run->options))
         warnings_say("%" PRIu64 " replies came too fast to be written, and are in the "
                      "distributions only; slow ones were kept first", s.n_dropped);
     /* A reader who went away has seen enough; that the disk is full he must be told. */
