@@ -51,10 +51,11 @@ class TestRestart(FaultCase):
         self.check_socket(host)
 
     @machine.on_each(install.suites_of_tree)
-    def test_ten_restarts_of_the_socket(self, host):
+    def test_ten_starts_of_the_socket(self, host):
         for _ in range(10):
             host.measure('-c', 1)
-            host.run('systemctl', 'restart', 'tcptimer.socket')
+            host.run('systemctl', 'stop', 'tcptimer.socket', 'tcptimer.service')
+            host.run('systemctl', 'start', 'tcptimer.socket')
         self.check_socket(host)
 
     @machine.on_each(install.suites_of_tree)
