@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/net_tstamp.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base.h"
+#include "common/stamp.h"
 
 int dial_config_init(struct dial_config *c, const struct options *o, const char **ret_reason)
 {
@@ -81,7 +81,6 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
                    const char **ret_what)
 {
     int family = to->sa.sa_family;
-    int stamping = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
     int r;
 
     if (c->reset) {
@@ -92,7 +91,7 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
     if (family == AF_UNIX)
         return 0;
     /* Before there is anything to be stamped; a kernel without them leaves us our own clock. */
-    (void)set_option(fd, SOL_SOCKET, SO_TIMESTAMPING, stamping);
+    stamp_enable(fd);
     (void)set_option(fd, IPPROTO_TCP, TCP_INQ, 1);
 
     *ret_what = "set the timeout for";

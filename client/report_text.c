@@ -239,6 +239,9 @@ static void print_clocks(FILE *out, struct where_stats *where, int digits)
     (void)fprintf(out, "\nstamps of the kernel: %" PRIu64 " of %" PRIu64 " requests at the server, "
                   "%" PRIu64 " of %" PRIu64 " replies here\n", n->arrival_kernel, n->messages,
                   n->rx_kernel, n->messages);
+    if (n->arrival_nic + n->rx_nic > 0)
+        (void)fprintf(out, "and of network cards: %" PRIu64 " and %" PRIu64 "\n", n->arrival_nic,
+                      n->rx_nic);
 }
 
 static void print_worst(FILE *out, struct where_stats *where, int digits)

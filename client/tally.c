@@ -161,6 +161,7 @@ void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
 struct tally_read tally_read(struct tally *t, const struct stream_rx *info)
 {
     struct tally_read read = {.n_queued = info->n_queued};
+    nsec_t lag;
 
     if (info->stamp_real == 0) {
         read.now = clock_now(t->clock);
@@ -168,6 +169,11 @@ struct tally_read tally_read(struct tally *t, const struct stream_rx *info)
     }
     read.now = stamp_bridge_look(&t->bridge, t->clock);
     read.has_stamp = stamp_bridge_convert(&t->bridge, info->stamp_real, read.now, &read.stamp);
+    if (unlikely(info->stamp_nic > 0) && read.has_stamp &&
+        nic_lag_take(&t->nic_lag, read.stamp, info->stamp_nic, &lag)) {
+        read.stamp -= lag;
+        read.has_nic_stamp = true;
+    }
     return read;
 }
 
@@ -190,6 +196,8 @@ static uint16_t sample_flags(const struct request *q, const struct link *l,
     flags |= SAMPLE_ARRIVAL;
     if (reply->flags & PROTO_REPLY_KERNEL_STAMP)
         flags |= SAMPLE_ARRIVAL_KERNEL;
+    if (reply->flags & PROTO_REPLY_NIC_STAMP)
+        flags |= SAMPLE_ARRIVAL_NIC;
     if (reply->flags & PROTO_REPLY_SHARED_STAMP)
         flags |= SAMPLE_ARRIVAL_SHARED;
     if (reply->flags & PROTO_REPLY_SERVER_AWAY)
@@ -218,6 +226,8 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
     memcpy(s->uuid, q->uuid, UUID_SIZE);
     if (has_stamp)
         s->flags |= SAMPLE_RX_KERNEL;
+    if (has_stamp && read->has_nic_stamp)
+        s->flags |= SAMPLE_RX_NIC;
     if (has_stamp && !event->is_last) {
         s->flags |= SAMPLE_RX_SHARED;
         s->rx_earliest = lookout_earliest(&t->lookout, t->looked_at);

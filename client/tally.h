@@ -18,6 +18,7 @@
 #include "client/target.h"
 #include "common/clock.h"
 #include "common/lookout.h"
+#include "common/nic_lag.h"
 #include "common/ring.h"
 #include "common/stamp.h"
 
@@ -30,6 +31,7 @@ struct tally {
     bool nagle;
     int report_fd;                  /* eventfd: written when there is something to see at once */
     struct stamp_bridge bridge;
+    struct nic_lag nic_lag;
     struct lookout lookout;         /* of the thread; the runner tells it when it sleeps */
     nsec_t looked_at;               /* what is read now was not there yet [ns] */
     nsec_t last_look;
@@ -62,6 +64,7 @@ struct tally_read {
     nsec_t now;                     /* the program has the bytes [ns] */
     nsec_t stamp;                   /* the kernel had the last of them [ns, monotonic] */
     bool has_stamp;
+    bool has_nic_stamp;             /* ... less the wait that the network card's stamp told */
     uint32_t n_queued;              /* bytes that wait behind it */
 };
 

@@ -37,6 +37,9 @@ enum {
     SAMPLE_HELD = 0x0080,           /* when it was due it had to wait for earlier ones' replies */
     SAMPLE_OMIT = 0x0100,           /* warm-up: serves the fit, is left out of the statistics */
     SAMPLE_RESENT = 0x0200,         /* sent before, on a connection that ended: for rows only */
+    SAMPLE_ARRIVAL_NIC = 0x0400,    /* beside the kernel's: less the wait that the stamp of the
+                                     * server's network card told */
+    SAMPLE_RX_NIC = 0x0800,         /* the same here */
 };
 
 /*

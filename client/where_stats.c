@@ -68,9 +68,11 @@ static void count(struct where_counts *c, const struct where_sample *s,
 
     c->messages++;
     c->arrival_kernel += arrival && s->flags & SAMPLE_ARRIVAL_KERNEL;
+    c->arrival_nic += arrival && s->flags & SAMPLE_ARRIVAL_NIC;
     c->arrival_user += arrival && !(s->flags & SAMPLE_ARRIVAL_KERNEL);
     c->arrival_shared += arrival && s->flags & SAMPLE_ARRIVAL_SHARED;
     c->rx_kernel += (s->flags & SAMPLE_RX_KERNEL) != 0;
+    c->rx_nic += (s->flags & SAMPLE_RX_NIC) != 0;
     c->rx_user += !(s->flags & SAMPLE_RX_KERNEL);
     c->rx_shared += (s->flags & SAMPLE_RX_SHARED) != 0;
     c->unfitted += !valid;

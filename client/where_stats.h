@@ -24,9 +24,11 @@ struct hist;
     X(messages)             /* all but the omitted */                                              \
     X(omitted)              /* SAMPLE_OMIT */                                                      \
     X(arrival_kernel)       /* request stamped by the server's kernel */                           \
+    X(arrival_nic)          /* ... and by its network card */                                      \
     X(arrival_user)         /* ... by the server's program */                                      \
     X(arrival_shared)       /* ... with one stamp for several */                                   \
     X(rx_kernel)            /* reply stamped by our kernel */                                      \
+    X(rx_nic)               /* ... and by our network card */                                      \
     X(rx_user)              /* ... by our program */                                               \
     X(rx_shared)            /* ... with one stamp for several */                                   \
     X(unknown)              /* forward PDV and residence could not be told apart */                \

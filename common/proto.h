@@ -72,6 +72,9 @@ enum {
     /* Beside a shared stamp: for most of the window the server did not run. It was stopped, or its
      * CPU was taken away, and would have taken this request no earlier whenever it came. */
     PROTO_REPLY_SERVER_AWAY = 0x40,
+    /* Beside the kernel's: the wait between the network card and the kernel is taken off, by a
+     * stamp of the card's. */
+    PROTO_REPLY_NIC_STAMP = 0x80,
 };
 
 /* Why a side says goodbye. One that is not known here means "going away" all the same. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/stamp.h"
 
+#include <linux/net_tstamp.h>
+#include <sys/socket.h>
+
 #include "common/base.h"
 
 /* A stamp may seem this much later than a reading that followed it: the bounds are not exact. */
@@ -8,6 +11,14 @@
 
 /* A stamp is read at the first look after it was made, or not long after where a queue is long. */
 #define OLDEST_WAIT ((int64_t)NSEC_PER_SEC)
+
+void stamp_enable(int fd)
+{
+    int flags = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE |
+                SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE;
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof(flags));
+}
 
 static int64_t offset_of(const struct stamp_bridge *b)
 {

@@ -13,6 +13,14 @@
 
 #include "common/clock.h"
 
+/**
+ * stamp_enable() - ask for receive stamps on a socket, or on all that a listener will accept
+ *
+ * The kernel's own, and those of a network card that was told to make any (hwstamp_ctl(8)). Where
+ * neither is to be had, nothing else comes of it.
+ */
+void stamp_enable(int fd);
+
 struct stamp_bridge {
     int64_t low, high;          /* bounds of real - monotonic since the last step [ns] */
     int64_t before_step;        /* the same, one number, before that step [ns] */

@@ -27,6 +27,12 @@ static void take_stamp(const struct cmsghdr *c, struct stream_rx *rx)
     memcpy(&ts, CMSG_DATA(c), sizeof(ts));
     if (ts.tv_sec > 0)
         rx->stamp_real = nsec_from_timespec(&ts);
+    if (c->cmsg_type != SCM_TIMESTAMPING)
+        return;
+    /* The card's raw stamp is the third: timestamping.rst, 2.1 "SCM_TIMESTAMPING records". */
+    memcpy(&ts, CMSG_DATA(c) + 2 * sizeof(ts), sizeof(ts));
+    if (ts.tv_sec > 0 || ts.tv_nsec > 0)
+        rx->stamp_nic = nsec_from_timespec(&ts);
 }
 
 static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *ret_rx)

@@ -23,14 +23,30 @@ static bool convert_stamp(const struct conn_shared *shared, const struct stream_
                                 ret_arrival);
 }
 
+static void take_off_lag(struct conn_shared *shared, const struct stream_rx *rx,
+                         struct session_input *in)
+{
+    nsec_t lag;
+
+    if (likely(rx->stamp_nic == 0) ||
+        !nic_lag_take(&shared->nic_lag, in->arrival, rx->stamp_nic, &lag))
+        return;
+    in->arrival -= lag;
+    in->arrival_real -= lag;
+    in->nic_stamp = true;
+    stats_add(shared->stats, stamps_nic, 1);
+}
+
 /* @earliest: nothing of the input can have arrived before [ns, monotonic] */
 static void describe(struct conn_shared *shared, const struct stream_rx *rx, nsec_t earliest,
                      struct session_input *in)
 {
+    in->nic_stamp = false;
     in->kernel_stamp = convert_stamp(shared, rx, &in->arrival);
     if (in->kernel_stamp) {
         in->arrival_real = rx->stamp_real;
         stats_add(shared->stats, stamps_kernel, 1);
+        take_off_lag(shared, rx, in);
     } else {
         in->arrival = clock_now(shared->clock);
         in->arrival_real = clock_real(shared->clock);
@@ -42,12 +58,12 @@ static void describe(struct conn_shared *shared, const struct stream_rx *rx, nse
 }
 
 /*
- * Reads what came behind the first message. A stamp is that of a whole packet's last byte, and what
+ * Reads what came behind the first message, which has @first_stamp. A stamp is that of a whole packet's last byte, and what
  * waits in the kernel may have been merged into one: if already the next byte has another stamp,
  * then the first message's is its own.
  */
 static void read_behind(struct conn_shared *shared, const struct stream *stream, nsec_t earliest,
-                        struct session_input *in)
+                        nsec_t first_stamp, struct session_input *in)
 {
     char *end = shared->rx + in->len;
     struct session_input first = *in;
@@ -57,7 +73,7 @@ static void read_behind(struct conn_shared *shared, const struct stream *stream,
 
     if (n <= 0)
         return;                     /* what is wrong shows at the next look */
-    alone = first.kernel_stamp && rx.stamp_real > 0 && rx.stamp_real != first.arrival_real;
+    alone = first.kernel_stamp && rx.stamp_real > 0 && rx.stamp_real != first_stamp;
     if (rx.n_queued > 0) {
         ssize_t more = stream_recv(stream, end + n, CONN_RX_SIZE - first.len - 1, &rest);
 
@@ -73,6 +89,7 @@ static void read_behind(struct conn_shared *shared, const struct stream *stream,
         in->n_behind = (size_t)n;
         in->first_arrival = first.arrival;
         in->first_arrival_real = first.arrival_real;
+        in->first_nic_stamp = first.nic_stamp;
     }
 }
 
@@ -99,7 +116,7 @@ ssize_t arrival_read(struct conn_shared *shared, const struct stream *stream,
         earliest = lookout_earliest(&shared->lookout, earliest);
     describe(shared, &rx, earliest, &in);
     if (len < CONN_RX_SIZE - 1 && rx.n_queued > 0)
-        read_behind(shared, stream, earliest, &in);
+        read_behind(shared, stream, earliest, rx.stamp_real, &in);
     *reads_alone = in.kernel_stamp && in.len < ALONE_AMONG * rest;
 
     *ret_in = in;

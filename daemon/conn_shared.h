@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/lookout.h"
+#include "common/nic_lag.h"
 #include "common/stamp.h"
 #include "daemon/admission.h"
 #include "daemon/list.h"
@@ -51,6 +52,7 @@ struct conn_shared {
     struct stats_live *stats;
     const struct clock_src *clock;
     struct stamp_bridge bridge;
+    struct nic_lag nic_lag;
     struct session_terms terms;
     struct conn_limits limits;
     struct list phases[N_CONN_PHASES];

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/net_tstamp.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base.h"
+#include "common/stamp.h"
 
 /* As many as the kernel allows (net.core.somaxconn): a burst must not meet a full queue. */
 #define BACKLOG 65535
@@ -24,13 +24,12 @@
 void listener_set_options(int fd)
 {
     int on = 1;
-    int stamping = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE;
 
     /* Each of them makes measuring better, and none is needed for it; not every family has all. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     (void)setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof(on));
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    (void)setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamping, sizeof(stamping));
+    stamp_enable(fd);
 }
 
 static void describe(struct listener *l)

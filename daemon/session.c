@@ -235,6 +235,8 @@ static void native_reply(struct session *s, const uint8_t *head, size_t behind,
         .flags = in->kernel_stamp ? PROTO_REPLY_KERNEL_STAMP : 0,
     };
     memcpy(reply.uuid, request.uuid, sizeof(reply.uuid));
+    if (alone ? in->first_nic_stamp : in->nic_stamp)
+        reply.flags |= PROTO_REPLY_NIC_STAMP;
     /* The stamp is of the last byte of all that the kernel held when it was read. */
     if (!alone && (in->more || behind > 0)) {
         reply.flags |= PROTO_REPLY_SHARED_STAMP;

@@ -57,11 +57,13 @@ struct session_input {
     size_t n_behind;                /* bytes at the end that came behind it; 0 = it has none */
     nsec_t first_arrival;           /* of the message [ns, monotonic] */
     nsec_t first_arrival_real;      /* the same moment [ns, real time] */
+    bool first_nic_stamp;           /* as nic_stamp */
     /* Of all others: */
     nsec_t arrival;                 /* of the last byte [ns, monotonic] */
     nsec_t arrival_real;            /* the same moment [ns, real time] */
     nsec_t window;                  /* how long before it any byte can have arrived [ns] */
     bool kernel_stamp;              /* the arrival is the kernel's, not the time of the reading */
+    bool nic_stamp;                 /* ... less the wait that the network card's stamp told */
     bool more;                      /* the kernel holds more: the stamp may be of a later byte */
     bool away;                      /* this process did not run for most of the window */
 };

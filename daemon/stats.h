@@ -15,6 +15,7 @@
     X(native,           "clients that spoke the native protocol")                                  \
     X(messages,         "messages answered")                                                       \
     X(stamps_kernel,    "reads with a time stamp of the kernel's")                                 \
+    X(stamps_nic,       "of them with one of the network card's, too")                             \
     X(stamps_user,      "reads without one, stamped by the reader's clock")                        \
     X(bad_messages,     "clients ended for what they sent")                                        \
     X(refused_full,     "clients refused, max_clients reached")                                    \

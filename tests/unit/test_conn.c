@@ -63,6 +63,26 @@ static void test_kernel_stamp_is_the_arrival(void **state)
     assert_int_equal(f->stats.stamps_kernel, 1);
 }
 
+/* Some messages to see how far the card is from the kernel at best, and one that waited there. */
+static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
+{
+    struct conn_fixture *f = *state;
+
+    for (nsec_t i = 1; i <= NIC_LAG_FEW; i++) {
+        nsec_t lag = i == NIC_LAG_FEW ? 60 * NSEC_PER_USEC : 0;
+
+        fake_stream_clear_sent(&f->fake);
+        fake_stream_will_read_text(&f->fake, UUID);
+        conn_fixture_advance(f, NSEC_PER_MSEC);
+        f->fake.reads[f->fake.n_reads - 1].info = (struct stream_rx){
+            .stamp_real = f->clock.real, .stamp_nic = i * NSEC_PER_MSEC - lag};
+        conn_fixture_ready(f, EPOLLIN);
+    }
+    assert_string_equal(conn_fixture_take_sent(f), REPLY("0.000940"));
+    assert_int_equal(f->stats.stamps_kernel, NIC_LAG_FEW);
+    assert_int_equal(f->stats.stamps_nic, 1);
+}
+
 /* A native client whose messages the kernel stamps; the last stamp was @by ago. */
 static void greet_and_stamp(struct conn_fixture *f, nsec_t by)
 {
@@ -621,6 +641,7 @@ int main(void)
         IN(test_message_is_answered_and_counted),
         IN(test_nothing_to_read_changes_nothing),
         IN(test_kernel_stamp_is_the_arrival),
+        IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_first_message_has_its_own_stamp_where_others_follow),
         IN(test_first_message_of_a_merged_packet_has_a_window),
         IN(test_short_write_is_continued_when_the_peer_reads),

@@ -199,6 +199,27 @@ static void test_request_gets_its_reply(void **state)
     assert_int_equal(p.replies[0].flags, PROTO_REPLY_KERNEL_STAMP);
 }
 
+static void test_reply_tells_whose_stamp_it_has(void **state)
+{
+    struct session_fixture *f = *state;
+    char requests[2 * PROTO_REQUEST_LEN];
+    struct parsed p;
+
+    begin_native(f);
+    f->in.arrival = ACCEPTED + 9000;
+    f->in.kernel_stamp = true;
+    f->in.first_arrival = ACCEPTED + 5000;
+    f->in.first_nic_stamp = true;
+    f->in.n_behind = PROTO_REQUEST_LEN;
+    (void)put_request(requests, 1, 0, 0);
+    (void)put_request(requests + PROTO_REQUEST_LEN, 2, 0, 0);
+    (void)session_fixture_feed(f, requests, sizeof(requests));
+    p = parse(f);
+    assert_int_equal(p.n_replies, 2);
+    assert_int_equal(p.replies[0].flags, PROTO_REPLY_KERNEL_STAMP | PROTO_REPLY_NIC_STAMP);
+    assert_int_equal(p.replies[1].flags, PROTO_REPLY_KERNEL_STAMP);
+}
+
 static void test_reply_without_a_kernel_stamp_says_so(void **state)
 {
     struct session_fixture *f = *state;
@@ -493,6 +514,7 @@ int main(void)
         IN(test_bad_hello_gets_an_error_line),
         IN(test_endless_hello_is_ended),
         IN(test_request_gets_its_reply),
+        IN(test_reply_tells_whose_stamp_it_has),
         IN(test_reply_without_a_kernel_stamp_says_so),
         IN(test_requests_may_be_cut_anywhere),
         IN(test_padding_streams_through),

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+
+#include <linux/errqueue.h>           /* behind <time.h>, which it needs */
 
 #include "tests/support/test.h"
 
@@ -35,9 +38,23 @@ ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags)
     return interrupted() ? -1 : __real_send(fd, buf, len, flags);
 }
 
+/* What a card with a clock of its own would make the kernel tell, instead of what it tells. */
+static const struct scm_timestamping *made_up_stamps;
+
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-    return interrupted() ? -1 : __real_recvmsg(fd, msg, flags);
+    ssize_t n = interrupted() ? -1 : __real_recvmsg(fd, msg, flags);
+
+    if (n > 0 && made_up_stamps) {
+        struct cmsghdr *c = msg->msg_control;
+
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_TIMESTAMPING;
+        c->cmsg_len = CMSG_LEN(sizeof(*made_up_stamps));
+        memcpy(CMSG_DATA(c), made_up_stamps, sizeof(*made_up_stamps));
+        msg->msg_controllen = CMSG_SPACE(sizeof(*made_up_stamps));
+    }
+    return n;
 }
 
 /* Two ends of a connection; `near` is read and written through the stream. */
@@ -88,6 +105,7 @@ static int teardown(void **state)
 {
     (void)state;
     n_interrupts = 0;
+    made_up_stamps = NULL;
     fd_closep(&pair.near);
     fd_closep(&pair.far);
     return 0;
@@ -244,6 +262,26 @@ static void test_recv_takes_the_stamp_of_timestampns(void **state)
     assert_stamped_in_the_end();
 }
 
+static void test_recv_takes_the_stamp_of_the_network_card_too(void **state)
+{
+    const struct scm_timestamping both = {.ts = {[0] = {.tv_sec = 1700000000, .tv_nsec = 5},
+                                                 [2] = {.tv_sec = 0, .tv_nsec = 77}}};
+    const struct scm_timestamping kernel = {.ts = {[0] = {.tv_sec = 1700000000, .tv_nsec = 9}}};
+    struct stream_rx rx;
+    char buf[1];
+
+    (void)state;
+    far_send("ab");
+    made_up_stamps = &both;
+    assert_int_equal(stream_recv(&pair.stream, buf, 1, &rx), 1);
+    assert_int_equal(rx.stamp_real, 1700000000 * NSEC_PER_SEC + 5);
+    assert_int_equal(rx.stamp_nic, 77);
+    made_up_stamps = &kernel;
+    assert_int_equal(stream_recv(&pair.stream, buf, 1, &rx), 1);
+    assert_int_equal(rx.stamp_real, 1700000000 * NSEC_PER_SEC + 9);
+    assert_int_equal(rx.stamp_nic, 0);
+}
+
 /* All that can come with a read fits into the control buffer: the queue length, which the kernel
  * puts last, is still there. */
 static void test_recv_has_room_for_both_stamps_and_the_queue(void **state)
@@ -312,6 +350,7 @@ int main(void)
         tcp_test(test_recv_tells_how_much_is_left),
         tcp_test(test_recv_takes_the_stamp_of_timestamping),
         tcp_test(test_recv_takes_the_stamp_of_timestampns),
+        unix_test(test_recv_takes_the_stamp_of_the_network_card_too),
         tcp_test(test_recv_has_room_for_both_stamps_and_the_queue),
         unix_test(test_send_takes_what_fits_and_then_nothing),
         unix_test(test_send_goes_on_after_a_signal),

@@ -127,6 +127,29 @@ static void test_kernel_stamp_is_carried_to_the_monotonic_clock(void **state)
     assert_true(next_record(f)->reply.sample.flags & SAMPLE_RX_KERNEL);
 }
 
+/* A packet that waited for its interrupt, after some that did not. */
+static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
+{
+    struct fixture *f = *state;
+    const struct target_event event = {
+        .kind = TARGET_REPLY, .request = {.due = START, .sent = START}, .is_last = true};
+    struct tally_read read;
+
+    for (nsec_t i = 1; i <= NIC_LAG_FEW; i++) {
+        nsec_t lag = i == NIC_LAG_FEW ? 60 : 0;
+
+        fake_clock_advance(&f->clock, 1000);
+        read = tally_read(&f->tally, &(struct stream_rx){.stamp_real = f->clock.real - 100,
+                                                         .stamp_nic = 1000 * i - lag});
+        assert_int_equal(read.has_nic_stamp, i == NIC_LAG_FEW);
+    }
+    assert_int_equal(read.stamp, f->clock.now - 160);
+    tally_reply(&f->tally, &f->link, &event, &read);
+    assert_int_equal(next_record(f)->reply.sample.rx, f->clock.now - 160);
+    assert_true(next_record(f)->reply.sample.flags & SAMPLE_RX_KERNEL);
+    assert_true(next_record(f)->reply.sample.flags & SAMPLE_RX_NIC);
+}
+
 /* Nobody reads: the counts stay right, what is lost is known, and the slow ones get the room. */
 static void test_full_ring_loses_rows_but_no_counts(void **state)
 {
@@ -201,6 +224,7 @@ int main(void)
         IN(test_reply_after_the_timeout_is_late),
         IN(test_warm_up_is_in_no_distribution),
         IN(test_kernel_stamp_is_carried_to_the_monotonic_clock),
+        IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_full_ring_loses_rows_but_no_counts),
         IN(test_lost_messages_are_counted_by_their_kind),
         IN(test_a_lost_message_is_told_once),

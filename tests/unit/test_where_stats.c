@@ -161,14 +161,20 @@ static void test_counts_tell_which_clocks_were_used(void **state)
             s.flags = (uint16_t)(s.flags & ~SAMPLE_RX_KERNEL);
         if (i % 10 == 1)
             s.flags |= SAMPLE_RX_SHARED;
+        if (i % 20 == 1)
+            s.flags |= SAMPLE_ARRIVAL_NIC;
+        if (i % 50 == 1)
+            s.flags |= SAMPLE_RX_NIC;
         where_window_add(f.window, &s);
     }
     where_stats_close(f.stats, f.window, NULL, NULL);
     c = where_stats_counts(f.stats);
     assert_int_equal(c->messages, 100);
     assert_int_equal(c->arrival_kernel, 75);
+    assert_int_equal(c->arrival_nic, 5);
     assert_int_equal(c->arrival_user, 25);
     assert_int_equal(c->rx_kernel, 80);
+    assert_int_equal(c->rx_nic, 2);
     assert_int_equal(c->rx_user, 20);
     assert_int_equal(c->rx_shared, 10);
     assert_int_equal(c->stretches, 1);
