@@ -17,6 +17,8 @@ int dial_config_init(struct dial_config *c, const struct options *o, const char 
         .source_port = o->source_port,
         .dscp = o->dscp,
         .nagle = o->nagle,
+        /* Where there is one message at a time, nothing is left. */
+        .queue = o->arrivals != ARRIVALS_CLOSED || o->in_flight > 1,
         .reset = o->connect,
     };
     if (options_endless(o))
@@ -92,7 +94,8 @@ static int prepare(int fd, const struct dial_config *c, const struct addr *to, u
         return 0;
     /* Before there is anything to be stamped; a kernel without them leaves us our own clock. */
     stamp_enable(fd);
-    (void)set_option(fd, IPPROTO_TCP, TCP_INQ, 1);
+    if (c->queue)
+        (void)set_option(fd, IPPROTO_TCP, TCP_INQ, 1);
 
     *ret_what = "set the timeout for";
     r = c->silence_ms == 0 ? 0 : set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, c->silence_ms);

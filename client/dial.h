@@ -20,6 +20,7 @@ struct dial_config {
     uint16_t source_port;           /* of the first connection, 0 = any */
     int dscp;                       /* -1 = leave as it is */
     bool nagle;
+    bool queue;                     /* have each read tell how much it left in the kernel */
     int silence_ms;                 /* what was sent and is not acknowledged for so long breaks the
                                      * connection; 0 = the system's quarter of an hour */
     bool reset;                     /* end with a reset, which leaves no TIME_WAIT behind */

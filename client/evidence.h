@@ -58,12 +58,6 @@ static inline void tcp_evidence_reset(struct tcp_evidence *e)
     e->n_looks = 0;
 }
 
-/* Whether the regular look is due. */
-static inline bool tcp_evidence_is_due(const struct tcp_evidence *e, nsec_t now, nsec_t interval)
-{
-    return e->n_looks == 0 || now - e->looks[(e->n_looks - 1) % EVIDENCE_LOOKS].at >= interval;
-}
-
 /* Looks at both; @fd is the connection's socket. */
 void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int fd, nsec_t now);
 

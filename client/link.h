@@ -35,30 +35,33 @@ enum link_state {
 
 #define LINK_FAILURE_SIZE 256
 
+/* A thousand of them do not fit into the caches: what every message needs stands together in front,
+ * that of the target last. */
 struct link {
-    const struct link_config *config;       /* borrowed */
-    struct target target;
-    int epoll_fd;                   /* borrowed */
+    /* For every message; some of it are notes of the owner. */
+    uint64_t n_replies;             /* on this connection */
+    nsec_t looked_at;               /* its counters, for the evidence; 0 = not yet [ns] */
+    nsec_t down_since;              /* an outage, 0 = none */
     int fd;
     uint32_t index;                 /* in the run, from 0 */
     enum link_state state;
     uint32_t events;                /* what epoll waits for */
-    size_t n_addr;                  /* the address that is tried or connected */
-    nsec_t deadline;                /* connecting or greeting ends, or a new try begins; or NEVER */
-    nsec_t began;                   /* when connecting to this address began [ns] */
-    nsec_t connect_time;            /* how long that took, once it is done [ns] */
-
-    uint64_t n_replies;             /* on this connection */
     bool has_stamps;                /* the kernel stamped the last read */
-    struct tcp_evidence evidence;
-
-    /* The notes of the owner. */
     bool is_dirty;                  /* in the list of those to be flushed */
     bool is_told;                   /* the server said that it stops */
     bool is_known;                  /* it was up before: a loss is an outage */
     bool is_out;                    /* an outage that is no matter of moments: nothing waits for
                                      * its end */
-    nsec_t down_since;              /* an outage, 0 = none */
+    struct target target;
+
+    /* Now and then. */
+    const struct link_config *config;       /* borrowed */
+    int epoll_fd;                   /* borrowed */
+    size_t n_addr;                  /* the address that is tried or connected */
+    nsec_t deadline;                /* connecting or greeting ends, or a new try begins; or NEVER */
+    nsec_t began;                   /* when connecting to this address began [ns] */
+    nsec_t connect_time;            /* how long that took, once it is done [ns] */
+    struct tcp_evidence evidence;
     uint64_t n_lost;                /* in this outage */
     uint64_t n_resent;
     uint64_t n_not_sent;

@@ -225,36 +225,31 @@ static nsec_t next_deadline(const struct runner *r)
     return MIN(next, r->swarm.n_pushed == 0 ? r->pacer.start : r->pacer.end);
 }
 
-/* Return: how many events there are. */
-static int poll_events(struct runner *r, struct epoll_event *events, bool sleep)
+/* Return: how many events there are, without a wait; r->tally.last_look is the time. */
+static int look(struct runner *r, struct epoll_event *events)
 {
-    struct tally *t = &r->tally;
-    bool is_interrupted;
-    nsec_t now;
-    int n;
+    int n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, 0);
 
-    lookout_sleep(&t->lookout, clock_now(r->config->clock));
-    n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, sleep ? -1 : 0);
-    is_interrupted = n < 0;
-    if (is_interrupted)             /* we were stopped: what came meanwhile is to be seen now */
-        n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, 0);
-    now = clock_now(r->config->clock);
-    if (!is_interrupted)
-        lookout_wake(&t->lookout, now);
-    tally_look(t, now, n == EVENTS_MAX);
+    (void)tally_look(&r->tally, n, n == EVENTS_MAX);
     return MAX(n, 0);
 }
 
 static int sleep_until(struct runner *r, struct epoll_event *events, nsec_t until)
 {
-    if (until < r->timer.fires_at) {
-        nsec_t now = clock_now(r->config->clock);
+    struct tally *t = &r->tally;
+    nsec_t now = clock_now(r->config->clock);
+    int n;
 
-        if (until <= now)
-            return poll_events(r, events, false);
+    if (until <= now)
+        return look(r, events);
+    if (until < r->timer.fires_at)
         timer_set(&r->timer, now, until);
-    }
-    return poll_events(r, events, true);
+    lookout_sleep(&t->lookout, now);
+    n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, -1);
+    if (n < 0)                      /* we were stopped: what came meanwhile is to be seen now */
+        return look(r, events);
+    lookout_wake(&t->lookout, tally_look(t, n, n == EVENTS_MAX));
+    return n;
 }
 
 /*
@@ -274,10 +269,10 @@ static int wait_for_events(struct runner *r, struct epoll_event *events)
 
     for (;;) {
         do {
-            n = poll_events(r, events, false);
+            n = look(r, events);
             if (n > 0)
                 return n;
-            now = clock_now(r->config->clock);
+            now = r->tally.last_look;
             if (now >= deadline)
                 return 0;
         } while (now < r->last_event + spin || deadline - now < spin);

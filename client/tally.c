@@ -158,16 +158,24 @@ void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
 
 /* ---- Replies ---- */
 
+nsec_t tally_look(struct tally *t, int n, bool left_some)
+{
+    nsec_t now = n > 0 ? stamp_bridge_look(&t->bridge, t->clock) : clock_now(t->clock);
+
+    if (!t->left_some)
+        t->looked_at = t->last_look;
+    t->last_look = now;
+    t->left_some = left_some;
+    return now;
+}
+
 struct tally_read tally_read(struct tally *t, const struct stream_rx *info)
 {
-    struct tally_read read = {.n_queued = info->n_queued};
+    struct tally_read read = {.now = clock_now(t->clock), .n_queued = info->n_queued};
     nsec_t lag;
 
-    if (info->stamp_real == 0) {
-        read.now = clock_now(t->clock);
+    if (info->stamp_real == 0)
         return read;
-    }
-    read.now = stamp_bridge_look(&t->bridge, t->clock);
     read.has_stamp = stamp_bridge_convert(&t->bridge, info->stamp_real, read.now, &read.stamp);
     if (unlikely(info->stamp_nic > 0) && read.has_stamp &&
         nic_lag_take(&t->nic_lag, read.stamp, info->stamp_nic, &lag)) {
@@ -239,6 +247,12 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
     s->window = event->reply.window;
 }
 
+/* One look for all slow ones that came together, or the looks before them would be forgotten. */
+static bool wants_look(const struct tally *t, const struct link *l, nsec_t now, bool is_slow)
+{
+    return l->looked_at == 0 || now - l->looked_at >= (is_slow ? 1 : t->look_interval);
+}
+
 void tally_reply(struct tally *t, struct link *l, const struct target_event *event,
                  const struct tally_read *read)
 {
@@ -263,9 +277,10 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
         hist_record(t->result.service, service);
         hist_record(t->result.response, response);
     }
-    /* One for all that came together, or the looks before them would be forgotten. */
-    if (tcp_evidence_is_due(&l->evidence, read->now, is_slow ? 1 : t->look_interval))
+    if (wants_look(t, l, read->now, is_slow)) {
         evidence_look(&l->evidence, &t->sched, l->fd, read->now);
+        l->looked_at = read->now;
+    }
 
     if (unlikely(t->n_to_skip > 0) && !is_slow) {
         t->n_to_skip--;

@@ -50,14 +50,14 @@ void tally_deinit(struct tally *t);
 /* To be called by the thread itself before it measures. */
 void tally_begin(struct tally *t);
 
-/* The thread has looked for what came. */
-static inline void tally_look(struct tally *t, nsec_t now, bool left_some)
-{
-    if (!t->left_some)
-        t->looked_at = t->last_look;
-    t->last_look = now;
-    t->left_some = left_some;
-}
+/**
+ * tally_look() - the thread has looked for what came
+ * @n:          how many connections had something
+ * @left_some:  there may be more of them
+ *
+ * Return: the time [ns, monotonic].
+ */
+nsec_t tally_look(struct tally *t, int n, bool left_some);
 
 /* When a read ended, and when its last byte came: what all replies in it have in common. */
 struct tally_read {
@@ -68,7 +68,7 @@ struct tally_read {
     uint32_t n_queued;              /* bytes that wait behind it */
 };
 
-/* To be called right after a read. */
+/* To be called right after a read; tally_look() found what was read. */
 struct tally_read tally_read(struct tally *t, const struct stream_rx *info);
 
 /* One more was sent. */

@@ -344,7 +344,7 @@ static enum target_event_kind need_more(struct target *t, struct target_rx *rx,
 
     assert(len <= sizeof(t->carry));
     memcpy(t->carry, rx->at, len);
-    t->carry_len = len;
+    t->carry_len = (uint16_t)len;
     return end_event(ret, TARGET_NOTHING);
 }
 

@@ -54,24 +54,27 @@ enum target_state {
 #define TARGET_CARRY_SIZE PROTO_NOTICE_MAX
 
 struct target {
+    /* For every message. */
     const struct target_config *config;     /* borrowed */
     struct stream stream;
     enum target_state state;
-    bool native;
-    bool text_only;                 /* say no hello (again) */
-    struct rng rng;                 /* of the UUIDs */
-    struct inflight inflight;
     uint32_t limit;                 /* most unanswered */
-    struct proto_welcome welcome;   /* what the server can; native */
-    struct proto_line line;         /* the welcome, while it comes in */
+    struct inflight inflight;
+    struct rng rng;                 /* of the UUIDs */
     nsec_t last_tx;                 /* when anything was last sent [ns] */
     size_t tx_offset;               /* how much of the first that waits is sent [bytes] */
     const uint8_t *control;         /* what is to be sent between two requests, or NULL */
-    size_t control_len;
     uint32_t skip;                  /* what still comes of a frame and is of no interest [bytes] */
+    uint16_t carry_len;
+    bool native;
     bool has_pending;               /* a reply whose padding is still coming */
+
+    /* Now and then. */
+    bool text_only;                 /* say no hello (again) */
+    size_t control_len;
+    struct proto_welcome welcome;   /* what the server can; native */
+    struct proto_line line;         /* the welcome, while it comes in */
     struct proto_reply pending;
-    size_t carry_len;
     uint8_t carry[TARGET_CARRY_SIZE];
 };
 

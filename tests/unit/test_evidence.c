@@ -65,19 +65,6 @@ static void test_the_oldest_look_stands_for_those_that_are_gone(void **state)
     assert_int_equal(evidence_note(&tcp, &sched, 10, false).retransmits, EVIDENCE_LOOKS - 1);
 }
 
-static void test_looks_are_due_at_their_interval(void **state)
-{
-    struct tcp_evidence tcp = {.n_looks = 0};
-
-    (void)state;
-    assert_true(tcp_evidence_is_due(&tcp, 5, 100));
-    look(&tcp, &(struct tcp_look){.at = 5});
-    assert_false(tcp_evidence_is_due(&tcp, 104, 100));
-    assert_true(tcp_evidence_is_due(&tcp, 105, 100));
-    tcp_evidence_reset(&tcp);
-    assert_true(tcp_evidence_is_due(&tcp, 6, 100));
-}
-
 static void test_a_look_reads_the_kernels_counters(void **state)
 {
     _cleanup_(fd_closep) int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -157,7 +144,6 @@ int main(void)
         cmocka_unit_test(test_note_is_the_rise_since_before_the_send),
         cmocka_unit_test(test_one_look_is_no_evidence),
         cmocka_unit_test(test_the_oldest_look_stands_for_those_that_are_gone),
-        cmocka_unit_test(test_looks_are_due_at_their_interval),
         cmocka_unit_test(test_a_look_reads_the_kernels_counters),
         cmocka_unit_test(test_what_is_no_tcp_socket_gives_no_evidence),
         cmocka_unit_test(test_threshold_finds_one_in_a_hundred),

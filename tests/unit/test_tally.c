@@ -128,6 +128,25 @@ static void test_kernel_stamp_is_carried_to_the_monotonic_clock(void **state)
 }
 
 /* A packet that waited for its interrupt, after some that did not. */
+/* A look at TCP's counters costs a system call or two. */
+static void test_counters_are_looked_at_now_and_then(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t n_looks;
+
+    for (nsec_t i = 1; i <= 100; i++)
+        reply(f, 0, i * 1000, true);
+    n_looks = f->tally.sched.n_looks;           /* each was slower than those before */
+    assert_in_range(n_looks, 1, 100);
+    for (int i = 0; i < 100; i++)
+        reply(f, 0, 100 * 1000, false);
+    assert_int_equal(f->tally.sched.n_looks, n_looks);
+    reply(f, 150 * NSEC_PER_MSEC, 50 * 1000, false);
+    assert_int_equal(f->tally.sched.n_looks, n_looks + 1);
+    reply(f, 150 * NSEC_PER_MSEC, 50 * 1000, false);
+    assert_int_equal(f->tally.sched.n_looks, n_looks + 1);
+}
+
 static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
 {
     struct fixture *f = *state;
@@ -224,6 +243,7 @@ int main(void)
         IN(test_reply_after_the_timeout_is_late),
         IN(test_warm_up_is_in_no_distribution),
         IN(test_kernel_stamp_is_carried_to_the_monotonic_clock),
+        IN(test_counters_are_looked_at_now_and_then),
         IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_full_ring_loses_rows_but_no_counts),
         IN(test_lost_messages_are_counted_by_their_kind),
