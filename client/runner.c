@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "common/raw_call.h"
+
 #define EVENTS_MAX 256
 
 /* Messages of a connection that are due and wait; beyond, the schedule itself waits, which keeps
@@ -228,7 +230,7 @@ static nsec_t next_deadline(const struct runner *r)
 /* Return: how many events there are, without a wait; r->tally.last_look is the time. */
 static int look(struct runner *r, struct epoll_event *events)
 {
-    int n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, 0);
+    int n = raw_epoll_wait(r->epoll_fd, events, EVENTS_MAX, 0);
 
     (void)tally_look(&r->tally, n, n == EVENTS_MAX);
     return MAX(n, 0);
@@ -245,7 +247,7 @@ static int sleep_until(struct runner *r, struct epoll_event *events, nsec_t unti
     if (until < r->timer.fires_at)
         timer_set(&r->timer, now, until);
     lookout_sleep(&t->lookout, now);
-    n = epoll_wait(r->epoll_fd, events, EVENTS_MAX, -1);
+    n = raw_epoll_wait(r->epoll_fd, events, EVENTS_MAX, -1);
     if (n < 0)                      /* we were stopped: what came meanwhile is to be seen now */
         return look(r, events);
     lookout_wake(&t->lookout, tally_look(t, n, n == EVENTS_MAX));

@@ -8,13 +8,15 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "common/raw_call.h"
+
 static ssize_t socket_send(void *ctx, const void *buf, size_t len)
 {
     const int *fd = ctx;
     ssize_t n;
 
     do
-        n = send(*fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = raw_send(*fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
 
     return n < 0 ? -errno : n;
@@ -51,7 +53,7 @@ static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *r
     ssize_t n;
 
     do
-        n = recvmsg(*fd, &msg, MSG_DONTWAIT);
+        n = raw_recvmsg(*fd, &msg, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
 
     if (n < 0)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "common/base.h"
+#include "common/raw_call.h"
 
 static int control(struct loop *l, int op, struct source *s, uint32_t events)
 {
@@ -61,7 +62,7 @@ int loop_wait(struct loop *l, nsec_t now, nsec_t deadline)
     if (deadline > now)
         timer_set(&l->timer, now, deadline);
 
-    n = epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, deadline > now ? -1 : 0);
+    n = raw_epoll_wait(l->epoll_fd, l->batch, LOOP_BATCH, deadline > now ? -1 : 0);
     return n < 0 ? -errno : n;
 }
 

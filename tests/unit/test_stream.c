@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include <linux/errqueue.h>           /* behind <time.h>, which it needs */
@@ -16,13 +17,18 @@
 #include "common/base.h"
 #include "common/stream.h"
 
-/* The next so many calls of send() and recvmsg() are interrupted by a signal. */
+/* The next so many calls to the kernel are interrupted by a signal. */
 static int n_interrupts;
 
+/* What a card with a clock of its own would make the kernel tell, instead of what it tells. */
+static const struct scm_timestamping *made_up_stamps;
+
+/* Through syscall(2), or under a sanitizer through libc: see common/raw_call.h. */
 ssize_t __real_send(int fd, const void *buf, size_t len, int flags);
 ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags);
 ssize_t __real_recvmsg(int fd, struct msghdr *msg, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags);
+long __wrap_syscall(long number, long fd, void *what, long a, long b, long c, long d);
 
 static bool interrupted(void)
 {
@@ -38,9 +44,6 @@ ssize_t __wrap_send(int fd, const void *buf, size_t len, int flags)
     return interrupted() ? -1 : __real_send(fd, buf, len, flags);
 }
 
-/* What a card with a clock of its own would make the kernel tell, instead of what it tells. */
-static const struct scm_timestamping *made_up_stamps;
-
 ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
 {
     ssize_t n = interrupted() ? -1 : __real_recvmsg(fd, msg, flags);
@@ -55,6 +58,17 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *msg, int flags)
         msg->msg_controllen = CMSG_SPACE(sizeof(*made_up_stamps));
     }
     return n;
+}
+
+/* Called as the variadic syscall(2) is. */
+long __wrap_syscall(long number, long fd, void *what, long a, long b, long c, long d)
+{
+    (void)c;
+    (void)d;
+    if (number == SYS_recvmsg)
+        return __wrap_recvmsg((int)fd, what, (int)a);
+    assert_int_equal(number, SYS_sendto);
+    return __wrap_send((int)fd, what, (size_t)a, (int)b);
 }
 
 /* Two ends of a connection; `near` is read and written through the stream. */
