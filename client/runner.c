@@ -401,7 +401,9 @@ void runner_join(struct runner *r)
 
 void runner_command(struct runner *r, enum runner_command command)
 {
-    atomic_store_explicit(&r->command, (int)command, memory_order_release);
+    /* No other thread writes it, so that nothing can come in between. */
+    if ((int)command > atomic_load_explicit(&r->command, memory_order_relaxed))
+        atomic_store_explicit(&r->command, (int)command, memory_order_release);
     signal_eventfd(r->wake_fd);
 }
 

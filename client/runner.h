@@ -32,6 +32,7 @@ enum runner_phase {
     RUNNER_OVER,                    /* the result is complete */
 };
 
+/* In rising order: each says all that those before it can say. */
 enum runner_command {
     RUNNER_WAIT,
     RUNNER_GO,                      /* begin at config->start */
@@ -99,7 +100,8 @@ int runner_start(struct runner *r);
 /* Waits until the thread is over. */
 void runner_join(struct runner *r);
 
-/* The other thread: gives a command. */
+/* The other thread: gives a command. One that comes after a stronger one is void: who was told to
+ * end at once does not wait for replies again. */
 void runner_command(struct runner *r, enum runner_command command);
 
 /* The other thread: asks that what there is so far be added to @snapshot; the report_fd tells when

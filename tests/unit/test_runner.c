@@ -191,6 +191,23 @@ static void test_abort_does_not_wait(void **state)
     assert_int_equal(r->error, RUN_ERROR_NONE);
 }
 
+/* As when Ctrl-C is pressed twice, and a runner that failed meanwhile takes the others with it. */
+static void test_weaker_command_does_not_take_back_an_abort(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+
+    start(f, UINT64_MAX, 0);
+    assert_true(serve(f));
+    wait_for_phase(f, RUNNER_RUNNING);
+    runner_command(f->runner, RUNNER_ABORT);
+    runner_command(f->runner, RUNNER_DRAIN);
+    /* Whether the thread has looked in between is chance; this is not. */
+    assert_int_equal(atomic_load(&f->runner->command), RUNNER_ABORT);
+    r = finish(f);
+    assert_true(r->ended - r->began < f->options.timeout);
+}
+
 static void test_snapshot_is_a_copy_of_what_there_is(void **state)
 {
     struct fixture *f = *state;
@@ -224,6 +241,7 @@ int main(void)
         IN(test_open_loop_sends_what_was_due_meanwhile),
         IN(test_drain_waits_for_the_reply),
         IN(test_abort_does_not_wait),
+        IN(test_weaker_command_does_not_take_back_an_abort),
         IN(test_snapshot_is_a_copy_of_what_there_is),
     };
 
