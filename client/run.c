@@ -36,6 +36,9 @@
 
 #define REPORTER_NICE 10
 
+/* Descriptors of the reporting thread, with a margin: standard ones, signals, files, a resolver. */
+#define OWN_FDS 32
+
 /* From the word to start to the start: all runners have heard it by then. */
 #define START_DELAY (5 * NSEC_PER_MSEC)
 
@@ -301,10 +304,11 @@ static int resolve(struct run *run)
     return 0;
 }
 
-/* Connections take a descriptor each, and some are ours. */
+/* Connections take a descriptor each, runners some of their own, and the rest is ours. */
 static int raise_descriptor_limit(struct run *run)
 {
-    rlim_t needed = (rlim_t)run->options->connections + 2 * (rlim_t)run->options->threads + 32;
+    rlim_t needed = (rlim_t)run->options->connections +
+                    RUNNER_FDS * (rlim_t)run->options->threads + OWN_FDS;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)

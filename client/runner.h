@@ -32,6 +32,10 @@ enum runner_phase {
     RUNNER_OVER,                    /* the result is complete */
 };
 
+/* Descriptors of a runner beside its connections: epoll, the eventfd, the timer, and the thread's
+ * schedstat twice, for the evidence and for the lookout. */
+#define RUNNER_FDS 5
+
 /* In rising order: each says all that those before it can say. */
 enum runner_command {
     RUNNER_WAIT,

@@ -3,6 +3,7 @@
  * A runner in its thread, against a server that the test plays on a Unix socket. Whatever is waited
  * for is an event: bytes on a socket, or the eventfd by which a runner reports.
  */
+#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,7 +124,33 @@ static const struct result *finish(struct fixture *f)
     return &f->runner->tally.result;
 }
 
+static int count_fds(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    assert_int_equal(closedir(d), 0);
+    return n;
+}
+
 /* ---- Cases ---- */
+
+/* The limit of descriptors is raised by this number before anything runs. */
+static void test_descriptors_are_as_many_as_announced(void **state)
+{
+    struct fixture *f = *state;
+    int before = count_fds();
+    bool has_schedstat = access("/proc/thread-self/schedstat", R_OK) == 0;
+
+    start(f, 1, 0);
+    /* Both ends of the connection are ours here. */
+    assert_int_equal(count_fds() - before, (has_schedstat ? RUNNER_FDS : RUNNER_FDS - 2) + 2);
+    assert_true(serve(f));
+    (void)finish(f);
+}
 
 static void test_closed_loop_ends_with_its_share(void **state)
 {
@@ -237,6 +264,7 @@ static void test_snapshot_is_a_copy_of_what_there_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN(test_descriptors_are_as_many_as_announced),
         IN(test_closed_loop_ends_with_its_share),
         IN(test_open_loop_sends_what_was_due_meanwhile),
         IN(test_drain_waits_for_the_reply),
