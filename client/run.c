@@ -19,6 +19,7 @@
 #include "client/report.h"
 #include "client/run_log.h"
 #include "client/runner.h"
+#include "client/share.h"
 #include "client/slo.h"
 #include "client/warnings.h"
 #include "common/base.h"
@@ -341,38 +342,6 @@ static int take_signals(struct run *run)
     return 0;
 }
 
-/* The part of @total that falls to the connections before @link of @n_links. */
-static uint64_t share_before(uint64_t total, uint32_t link, uint32_t n_links)
-{
-    return (uint64_t)((unsigned __int128)total * link / n_links);
-}
-
-/*
- * Thread i of N has the connections i, i + N, ... and of messages and time what falls to these. Its
- * grid begins i intervals after the start, so that all grids together are the one that was asked
- * for where the connections can be shared out evenly.
- */
-static struct runner_share make_share(const struct options *o, uint32_t i)
-{
-    uint32_t n_links = o->connections / o->threads + (i < o->connections % o->threads);
-    uint32_t before = o->connections / o->threads * i + MIN(i, o->connections % o->threads);
-    uint64_t count = o->count;
-    uint64_t omit = o->omit_count;
-
-    return (struct runner_share){
-        .first_link = i,
-        .step = o->threads,
-        .n_links = n_links,
-        .n_messages = count == 0 ? UINT64_MAX
-                                 : share_before(count, before + n_links, o->connections) -
-                                       share_before(count, before, o->connections),
-        .n_omit = share_before(omit, before + n_links, o->connections) -
-                  share_before(omit, before, o->connections),
-        .interval = o->interval * o->connections / n_links,
-        .offset = o->arrivals == ARRIVALS_FIXED ? (nsec_t)(o->interval * i) : 0,
-    };
-}
-
 static int open_log(struct run *run)
 {
     const struct options *o = run->options;
@@ -401,7 +370,7 @@ static int start_runners(struct run *run)
     if (!run->runners)
         return fail(run, RUN_ERROR_SYSTEM, "out of memory");
     for (uint32_t i = 0; i < o->threads; i++) {
-        struct runner_share share = make_share(o, i);
+        struct share share = share_make(o, i);
 
         r = runner_new(&run->runners[i], &run->config, &share);
         if (r < 0)

@@ -352,7 +352,7 @@ static int set_up_swarm(struct runner *r)
 }
 
 int runner_new(struct runner **ret, const struct runner_config *config,
-               const struct runner_share *share)
+               const struct share *share)
 {
     _cleanup_(runner_freep) struct runner *r = NULL;
     int error;

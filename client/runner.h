@@ -19,6 +19,7 @@
 #include "client/options.h"
 #include "client/pacer.h"
 #include "client/result.h"
+#include "client/share.h"
 #include "client/swarm.h"
 #include "client/tally.h"
 #include "common/base.h"
@@ -53,20 +54,9 @@ struct runner_config {
     nsec_t start;                   /* of the load; set before RUNNER_GO */
 };
 
-/* A share of the run. */
-struct runner_share {
-    uint32_t first_link;            /* its connections are first, first + step, ... */
-    uint32_t step;
-    uint32_t n_links;
-    uint64_t n_messages;            /* UINT64_MAX = no end */
-    uint64_t n_omit;                /* the first that many are warm-up */
-    double interval;                /* between messages [ns] */
-    nsec_t offset;                  /* of its grid behind the start [ns] */
-};
-
 struct runner {
     const struct runner_config *config;     /* borrowed */
-    struct runner_share share;
+    struct share share;
     pthread_t thread;
     int epoll_fd;
     int wake_fd;                    /* eventfd: a command is there */
@@ -94,7 +84,7 @@ struct runner {
  * Return: 0 or negative errno.
  */
 int runner_new(struct runner **ret, const struct runner_config *config,
-               const struct runner_share *share);
+               const struct share *share);
 struct runner *runner_free(struct runner *r);
 DEFINE_CLEANUP(struct runner *, runner_free)
 

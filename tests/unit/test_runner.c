@@ -83,7 +83,7 @@ static void wait_for_phase(struct fixture *f, enum runner_phase phase)
 /* Up to the word to start. */
 static void start(struct fixture *f, uint64_t n_messages, double interval)
 {
-    const struct runner_share share = {
+    const struct share share = {
         .step = 1, .n_links = 1, .n_messages = n_messages, .interval = interval};
 
     target_config_init(&f->config.link.target, &clock_system, &f->options);
