@@ -2,12 +2,12 @@
 #include "client/pacer.h"
 
 void pacer_init(struct pacer *p, enum pacer_kind kind, nsec_t start, double interval,
-                nsec_t duration, uint64_t n_max, uint64_t seed)
+                nsec_t end, uint64_t n_max, uint64_t seed)
 {
     *p = (struct pacer){
         .kind = kind,
         .start = start,
-        .end = duration > 0 ? start + duration : NSEC_NEVER,
+        .end = end,
         .interval = interval,
         .n_max = n_max,
     };
@@ -18,7 +18,8 @@ void pacer_init(struct pacer *p, enum pacer_kind kind, nsec_t start, double inte
 
 /*
  * A double holds whole nanoseconds up to 104 days of run. Behind that the grid gets coarser, by a
- * nanosecond first; it never drifts, as each point is computed from the start.
+ * nanosecond first; it never drifts, as each point is computed from the start. One that lies beyond
+ * what nsec_t can hold, some 584 years, is never due.
  */
 static nsec_t next_due(const struct pacer *p)
 {
@@ -26,9 +27,9 @@ static nsec_t next_due(const struct pacer *p)
     case PACER_CLOSED:
         return p->start;
     case PACER_FIXED:
-        return p->start + (nsec_t)((double)p->n_taken * p->interval);
+        return nsec_add(p->start, nsec_from_double((double)p->n_taken * p->interval));
     case PACER_POISSON:
-        return p->start + (nsec_t)p->offset;
+        return nsec_add(p->start, nsec_from_double(p->offset));
     }
     return p->start;
 }

@@ -34,14 +34,14 @@ struct pacer {
 /**
  * pacer_init() - make a schedule
  * @kind:       which
- * @start:      its beginning [ns, monotonic]
+ * @start:      its beginning [ns, monotonic]; NSEC_NEVER = nothing is ever due
  * @interval:   mean time between requests [ns], above 0 unless closed
- * @duration:   [ns], 0 = no end
+ * @end:        nothing is due from then on [ns, monotonic]; NSEC_NEVER = no end
  * @n_max:      requests in all, UINT64_MAX = no end
  * @seed:       of the Poisson gaps; the same seed gives the same gaps
  */
 void pacer_init(struct pacer *p, enum pacer_kind kind, nsec_t start, double interval,
-                nsec_t duration, uint64_t n_max, uint64_t seed);
+                nsec_t end, uint64_t n_max, uint64_t seed);
 
 /**
  * pacer_take() - claim the next due request

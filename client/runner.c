@@ -53,9 +53,10 @@ static void begin_load(struct runner *r)
     };
     const struct options *o = r->config->options;
     nsec_t start = r->config->start;
+    nsec_t end = o->duration > 0 ? nsec_add(start, o->duration) : NSEC_NEVER;
 
-    pacer_init(&r->pacer, kinds[o->arrivals], start + r->share.offset, r->share.interval,
-               o->duration, r->share.n_messages, rng_next_u64(&r->swarm.links[0].target.rng));
+    pacer_init(&r->pacer, kinds[o->arrivals], nsec_add(start, r->share.offset), r->share.interval,
+               end, r->share.n_messages, rng_next_u64(&r->swarm.links[0].target.rng));
     r->swarm.n_omit = r->share.n_omit;
     r->swarm.omit_until = o->omit_duration > 0 ? start + o->omit_duration : 0;
     r->tally.result.began = r->tally.result.ended = start;
@@ -122,7 +123,7 @@ static nsec_t last_call(const struct runner *r)
     if (is_closed_loop(r) || r->own_phase != RUNNER_RUNNING || r->swarm.is_ending ||
         r->pacer.end == NSEC_NEVER)
         return NSEC_NEVER;
-    return r->pacer.end + r->config->options->timeout;
+    return nsec_add(r->pacer.end, r->config->options->timeout);
 }
 
 static void give_up_backlog(struct runner *r, nsec_t now)

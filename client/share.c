@@ -26,6 +26,6 @@ struct share share_make(const struct options *o, uint32_t i)
         .n_omit = share_before(omit, before + n_links, o->connections) -
                   share_before(omit, before, o->connections),
         .interval = o->interval * o->connections / n_links,
-        .offset = o->arrivals == ARRIVALS_FIXED ? (nsec_t)(o->interval * i) : 0,
+        .offset = o->arrivals == ARRIVALS_FIXED ? nsec_from_double(o->interval * i) : 0,
     };
 }

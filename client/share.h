@@ -18,7 +18,8 @@ struct share {
     uint64_t n_messages;            /* UINT64_MAX = no end */
     uint64_t n_omit;                /* the first that many are warm-up */
     double interval;                /* between messages [ns] */
-    nsec_t offset;                  /* of its grid behind the start [ns] */
+    nsec_t offset;                  /* of its grid behind the start [ns]; NSEC_NEVER = beyond
+                                     * all time */
 };
 
 /**

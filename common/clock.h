@@ -47,6 +47,18 @@ static inline nsec_t clock_real(const struct clock_src *c)
     return c->ops->real(c->ctx);
 }
 
+/* That much later; NSEC_NEVER where no time is that late. */
+static inline nsec_t nsec_add(nsec_t t, nsec_t by)
+{
+    return by < NSEC_NEVER - t ? t + by : NSEC_NEVER;
+}
+
+/* @ns, not below 0, without its fraction; NSEC_NEVER where it is too large. */
+static inline nsec_t nsec_from_double(double ns)
+{
+    return ns < 0x1p64 ? (nsec_t)ns : NSEC_NEVER;
+}
+
 static inline nsec_t nsec_from_timespec(const struct timespec *ts)
 {
     return (nsec_t)ts->tv_sec * NSEC_PER_SEC + (nsec_t)ts->tv_nsec;

@@ -139,6 +139,12 @@ class TestLoad(ClientCase):
         self.assertGreater(document['not_sent'], 0)
         self.assertEqual(document['sent'] + document['not_sent'], 200000)
 
+    def test_duration_counts_from_the_start_for_each_thread(self):
+        """The grids of the other threads begin behind the end, or when no clock can tell."""
+        for interval in ('500ms', '9000000000s'):
+            document = self.measured('-i', interval, '-w', '500ms', '-P', 4, '--threads', 4)
+            self.assertEqual(document['sent'], 1)
+
     def test_whichever_comes_first(self):
         self.assertEqual(self.measured('-i', '1ms', '-w', '60s', '-c', 20)['sent'], 20)
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdlib.h>
 
 #include "tests/support/test.h"
@@ -58,6 +59,20 @@ static void test_fake_clock_moves_only_when_told(void **state)
     assert_int_equal(clock_real(&src), 110);
 }
 
+static void test_what_no_time_can_hold_is_never(void **state)
+{
+    (void)state;
+    assert_int_equal(nsec_add(5, 6), 11);
+    assert_int_equal(nsec_add(NSEC_NEVER - 6, 5), NSEC_NEVER - 1);
+    assert_int_equal(nsec_add(NSEC_NEVER - 6, 7), NSEC_NEVER);
+    assert_int_equal(nsec_add(NSEC_NEVER, 0), NSEC_NEVER);
+    assert_int_equal(nsec_add(0, NSEC_NEVER), NSEC_NEVER);
+    assert_int_equal(nsec_from_double(1.9), 1);
+    assert_int_equal(nsec_from_double(0x1p63), UINT64_C(1) << 63);
+    assert_int_equal(nsec_from_double(0x1p64), NSEC_NEVER);
+    assert_int_equal(nsec_from_double(HUGE_VAL), NSEC_NEVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -65,6 +80,7 @@ int main(void)
         cmocka_unit_test(test_rfc3339_writes_a_western_offset_with_its_minutes),
         cmocka_unit_test(test_system_clock_does_not_go_back),
         cmocka_unit_test(test_fake_clock_moves_only_when_told),
+        cmocka_unit_test(test_what_no_time_can_hold_is_never),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

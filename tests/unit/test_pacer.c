@@ -13,7 +13,7 @@ static struct pacer make(enum pacer_kind kind, double interval, nsec_t duration,
 {
     struct pacer p;
 
-    pacer_init(&p, kind, START, interval, duration, n_max, 7);
+    pacer_init(&p, kind, START, interval, duration > 0 ? START + duration : NSEC_NEVER, n_max, 7);
     return p;
 }
 
@@ -163,6 +163,53 @@ static void test_poisson_gaps_are_exponential(void **state)
     assert_true(fabs(deviation / interval - 1) < 0.03);
 }
 
+/* 9e18 ns apart: the third is due in 570 years, the fourth when no clock of ours can tell. */
+static void test_due_time_beyond_all_time_never_comes(void **state)
+{
+    struct pacer p = make(PACER_FIXED, 9e18, 0, NO_END);
+
+    (void)state;
+    assert_int_equal(take(&p, START), START);
+    assert_int_equal(pacer_next(&p), START + 9 * NSEC_PER_SEC * NSEC_PER_SEC);
+    p.n_taken = 2;
+    assert_int_equal(pacer_next(&p), START + 18 * NSEC_PER_SEC * NSEC_PER_SEC);
+    p.n_taken = 3;
+    assert_int_equal(pacer_next(&p), NSEC_NEVER);
+    assert_none(&p, NSEC_NEVER - 1);
+    assert_true(pacer_is_done(&p, START));
+}
+
+static void test_poisson_gap_beyond_all_time_never_comes(void **state)
+{
+    struct pacer p = make(PACER_POISSON, 1e30, 0, NO_END);
+
+    (void)state;
+    assert_int_equal(pacer_next(&p), NSEC_NEVER);
+    assert_none(&p, NSEC_NEVER - 1);
+}
+
+static void test_grid_that_never_begins_has_nothing_due(void **state)
+{
+    struct pacer p;
+
+    (void)state;
+    pacer_init(&p, PACER_FIXED, NSEC_NEVER, 100, START + 1000, NO_END, 7);
+    assert_none(&p, NSEC_NEVER - 1);
+    assert_true(pacer_is_done(&p, START));
+    assert_int_equal(pacer_skip(&p, NSEC_NEVER), 0);
+}
+
+/* As that of a thread whose turn comes after the run. */
+static void test_grid_that_begins_behind_the_end_has_nothing_due(void **state)
+{
+    struct pacer p;
+
+    (void)state;
+    pacer_init(&p, PACER_FIXED, START + 1000, 100, START + 1000, NO_END, 7);
+    assert_none(&p, START + 5000);
+    assert_true(pacer_is_done(&p, START));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +223,10 @@ int main(void)
         cmocka_unit_test(test_stop_leaves_nothing_due),
         cmocka_unit_test(test_skip_counts_what_passed_and_keeps_the_grid),
         cmocka_unit_test(test_poisson_gaps_are_exponential),
+        cmocka_unit_test(test_due_time_beyond_all_time_never_comes),
+        cmocka_unit_test(test_poisson_gap_beyond_all_time_never_comes),
+        cmocka_unit_test(test_grid_that_never_begins_has_nothing_due),
+        cmocka_unit_test(test_grid_that_begins_behind_the_end_has_nothing_due),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,16 @@ static void test_largest_count_does_not_wrap(void **state)
     assert_int_equal(share_make(&o, 0).n_messages + share_make(&o, 1).n_messages, INT64_MAX);
 }
 
+static void test_grid_that_begins_too_late_for_any_clock_never_begins(void **state)
+{
+    struct options o = make(4, 4);
+
+    (void)state;
+    o.interval = 9e18;
+    assert_int_equal(share_make(&o, 2).offset, 18 * NSEC_PER_SEC * NSEC_PER_SEC);
+    assert_int_equal(share_make(&o, 3).offset, NSEC_NEVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +108,7 @@ int main(void)
         cmocka_unit_test(test_grids_of_threads_fill_each_others_gaps),
         cmocka_unit_test(test_run_without_end_is_shared_without_end),
         cmocka_unit_test(test_largest_count_does_not_wrap),
+        cmocka_unit_test(test_grid_that_begins_too_late_for_any_clock_never_begins),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
