@@ -48,6 +48,7 @@ struct record {
         struct {
             uint64_t seq;
             uint8_t uuid[UUID_SIZE];
+            bool omitted;           /* warm-up: in no count */
         } message;
         struct {
             nsec_t length;

@@ -27,8 +27,8 @@ static void csv_record(struct report *r, const struct record *record)
     if (record->kind != RECORD_MISSING && record->kind != RECORD_LOST)
         return;
     uuid_unparse_lower(record->message.uuid, uuid);
-    (void)fprintf(r->context.out, ",%" PRIu64 ",%s,%" PRIu32 ",,,,,,,,,,,,,,\n",
-                  record->message.seq, uuid, record->connection);
+    (void)fprintf(r->context.out, ",%" PRIu64 ",%s,%" PRIu32 ",,,,,,,,,,,,,,%d\n",
+                  record->message.seq, uuid, record->connection, record->message.omitted);
 }
 
 /* What is not known is an empty field. */

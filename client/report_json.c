@@ -485,6 +485,7 @@ static void stream_lost(struct report *r, const struct record *record, const cha
     begin_event(&w, r, "lost", record->at);
     put_message(&w, record->message.seq, record->message.uuid, record->connection);
     json_string(&w, "why", why);
+    json_bool(&w, "omitted", record->message.omitted);
     end_event(&w);
 }
 
@@ -529,11 +530,11 @@ static void stream_record(struct report *r, const struct record *record)
         stream_lost(r, record, "timeout");
         return;
     case RECORD_MISSING:
-        r->interval.lost++;
+        r->interval.lost += !record->message.omitted;
         stream_lost(r, record, "passed_over");
         return;
     case RECORD_LOST:
-        r->interval.lost++;
+        r->interval.lost += !record->message.omitted;
         stream_lost(r, record, "connection_lost");
         return;
     case RECORD_WRONG:

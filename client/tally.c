@@ -110,6 +110,7 @@ static void tell_about(struct tally *t, enum record_kind kind, const struct link
         return;
     record->message.seq = q->seq;
     memcpy(record->message.uuid, q->uuid, UUID_SIZE);
+    record->message.omitted = q->omitted;
     end_record(t, RECORD_LEN(message));
 }
 

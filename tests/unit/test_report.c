@@ -372,6 +372,23 @@ static void test_stream_reports_each_second_also_when_nothing_came(void **state)
     f->report.ops->end(&f->report, &f->summary);
 }
 
+static void test_stream_counts_no_warm_up_among_the_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct record record = {.kind = RECORD_MISSING, .message = {.seq = 1, .omitted = true}};
+
+    begin(f, &report_json_stream_ops);
+    f->report.ops->record(&f->report, &record);
+    assert_has(f, "\"why\":\"passed_over\",\"omitted\":true");
+    record.kind = RECORD_LOST;
+    f->report.ops->record(&f->report, &record);
+    record.message = (typeof(record.message)){.seq = 3};
+    f->report.ops->record(&f->report, &record);
+    f->report.ops->tick(&f->report, f->clock.now + NSEC_PER_SEC);
+    assert_has(f, "\"received\":0,\"late\":0,\"lost\":1,");
+    f->report.ops->end(&f->report, &f->summary);
+}
+
 static void test_stream_of_a_refused_run_is_start_error_end(void **state)
 {
     struct fixture *f = *state;
@@ -410,6 +427,19 @@ static void test_csv_has_as_many_fields_as_names(void **state)
     assert_has(f, ",2,3,1,,,,,,2,");    /* what is not known is empty */
 }
 
+static void test_csv_has_a_row_without_times_for_a_lost_message(void **state)
+{
+    struct fixture *f = *state;
+    struct record record = {.kind = RECORD_LOST, .connection = 2, .message = {.seq = 9}};
+
+    begin(f, &report_csv_ops);
+    f->report.ops->record(&f->report, &record);
+    assert_has(f, "\n,9,00000000-0000-0000-0000-000000000000,2,,,,,,,,,,,,,,0\n");
+    record.message.omitted = true;
+    f->report.ops->record(&f->report, &record);
+    assert_has(f, ",2,,,,,,,,,,,,,,1\n");
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -431,7 +461,9 @@ int main(void)
         IN(test_stream_ends_with_the_document),
         IN(test_stream_tells_losses_and_outages),
         IN(test_stream_reports_each_second_also_when_nothing_came),
+        IN(test_stream_counts_no_warm_up_among_the_lost),
         IN(test_stream_of_a_refused_run_is_start_error_end),
+        IN(test_csv_has_a_row_without_times_for_a_lost_message),
         IN(test_csv_has_as_many_fields_as_names),
     };
 

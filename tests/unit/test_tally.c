@@ -207,6 +207,10 @@ static void test_lost_messages_are_counted_by_their_kind(void **state)
     assert_int_equal(f->tally.result.omitted, 1);
     assert_int_equal(next_record(f)->kind, RECORD_MISSING);
     assert_int_equal(next_record(f)->message.seq, 1);
+    assert_false(next_record(f)->message.omitted);
+    ring_release(&f->tally.ring);
+    ring_release(&f->tally.ring);
+    assert_true(next_record(f)->message.omitted);
 }
 
 static void test_a_lost_message_is_told_once(void **state)
