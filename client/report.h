@@ -52,9 +52,13 @@ struct report_ops {
     /* A message was taken apart, some time after its record; NULL = of no interest. @ctx is the
      * report. */
     where_visit_fn row;
+    /* The path or a clock is not what it was; NULL = of no interest. */
+    void (*change)(struct report *r, const struct where_change *change);
     void (*interim)(struct report *r, const struct report_summary *summary);
     void (*end)(struct report *r, const struct report_summary *summary);
 };
+
+#define INTERVAL_CHANGES_MAX 16
 
 /* What came since the last interval was reported. */
 struct report_interval {
@@ -63,6 +67,8 @@ struct report_interval {
     struct hist *response;
     uint64_t late;
     uint64_t lost;
+    struct where_change changes[INTERVAL_CHANGES_MAX];      /* further ones are in the document */
+    size_t n_changes;
 };
 
 struct report {

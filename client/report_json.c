@@ -125,8 +125,33 @@ static void put_ppm(struct json_writer *w, const char *key, bool is_known, doubl
         json_null(w, key);
 }
 
+static void put_change(struct json_writer *w, const struct report *r, const struct where_change *c)
+{
+    json_begin_object(w, NULL);
+    put_real_time(w, "time", r, c->at);
+    json_i64(w, "base_shift_ns", c->base_shift);
+    json_i64(w, "forward_shift_ns", c->forward_shift);
+    json_i64(w, "clock_step_ns", c->clock_step);
+    json_bool(w, "skew_changed", c->skew_changed);
+    json_double(w, "clock_skew_ppm", c->skew * 1e6);
+    json_end_object(w);
+}
+
+/* The latest, in order of time. */
+static void put_changes(struct json_writer *w, const struct report *r,
+                        const struct where_stats *where)
+{
+    uint64_t n = where_stats_n_changes(where);
+
+    json_begin_array(w, "changes");
+    for (uint64_t i = n - MIN(n, (uint64_t)WHERE_CHANGES_KEPT); i < n; i++)
+        put_change(w, r, where_stats_change(where, i));
+    json_end_array(w);
+}
+
 /* How the clocks were brought together, and what was used for stamps. */
-static void put_clock(struct json_writer *w, const struct where_stats *where)
+static void put_clock(struct json_writer *w, const struct report *r,
+                      const struct where_stats *where)
 {
     static const struct where_clock none = {.n_messages = 0};
     const struct where_clock *c = where ? where_stats_clock(where) : &none;
@@ -146,6 +171,7 @@ static void put_clock(struct json_writer *w, const struct where_stats *where)
 #define PUT_COUNT(name) json_u64(w, #name, where_stats_counts(where)->name);
     WHERE_COUNTS(PUT_COUNT)
 #undef PUT_COUNT
+    put_changes(w, r, where);
     json_end_object(w);
 }
 
@@ -338,7 +364,7 @@ static void put_document_keys(struct json_writer *w, struct report *r,
     put_hist(w, "service_rtt_ns", res->service, o);
     put_hist(w, "response_rtt_ns", res->response, o);
     put_part_hists(w, s->where, o);
-    put_clock(w, s->where);
+    put_clock(w, r, s->where);
     put_hist(w, "lateness_ns", res->lateness, o);
     put_hist(w, "connect_ns", res->connect, o);
     put_table(w, res, s->where, o);
@@ -428,11 +454,16 @@ static void stream_tick(struct report *r, nsec_t now)
     json_u64(&w, "lost", i->lost);
     put_hist(&w, "service_rtt_ns", i->service, r->context.options);
     put_hist(&w, "response_rtt_ns", i->response, r->context.options);
+    json_begin_array(&w, "changes");
+    for (size_t k = 0; k < i->n_changes; k++)
+        put_change(&w, r, &i->changes[k]);
+    json_end_array(&w);
     end_event(&w);
 
     hist_reset(i->service);
     hist_reset(i->response);
     i->late = i->lost = 0;
+    i->n_changes = 0;
     i->began = now;
 }
 
@@ -550,6 +581,15 @@ static void stream_record(struct report *r, const struct record *record)
     }
 }
 
+/* Told with the interval in which it was found, up to two minutes after it happened. */
+static void stream_change(struct report *r, const struct where_change *change)
+{
+    struct report_interval *i = &r->interval;
+
+    if (i->n_changes < INTERVAL_CHANGES_MAX)
+        i->changes[i->n_changes++] = *change;
+}
+
 static void stream_summary(struct report *r, const struct report_summary *s, const char *event)
 {
     struct json_writer w;
@@ -588,6 +628,7 @@ const struct report_ops report_json_stream_ops = {
     .begin = stream_begin,
     .record = stream_record,
     .tick = stream_tick,
+    .change = stream_change,
     .interim = stream_interim,
     .end = stream_end,
 };

@@ -219,6 +219,39 @@ static void print_where(FILE *out, const struct options *o, const struct report_
     }
 }
 
+static void print_times(FILE *out, const char *what, uint64_t n)
+{
+    if (n == 1)
+        (void)fprintf(out, "%s by ", what);
+    else
+        (void)fprintf(out, "%s %" PRIu64 " times, by up to ", what, n);
+}
+
+/* What was not the same all along: a reader would else take it for congestion. */
+static void print_changes(FILE *out, const struct where_stats *where)
+{
+    const struct where_counts *n = where_stats_counts(where);
+    const struct where_clock *c = where_stats_clock(where);
+
+    if (n->base_shifts > 0) {
+        const struct where_change *most = where_stats_largest_shift(where);
+
+        print_times(out, "the path's base shifted", n->base_shifts);
+        (void)fprintf(out, "%+.3f ms (out %+.3f, back %+.3f)\n", ms((double)most->base_shift),
+                      ms((double)most->forward_shift),
+                      ms((double)(most->base_shift - most->forward_shift)));
+    }
+    if (n->clock_steps > 0) {
+        print_times(out, "the server's clock stepped", n->clock_steps);
+        (void)fprintf(out, "%+.3f ms against ours\n",
+                      ms((double)where_stats_largest_step(where)->clock_step));
+    }
+    if (n->skew_changes > 0)
+        (void)fprintf(out, "the clocks' skew changed %" PRIu64 " time%s: %+.2f to %+.2f ppm\n",
+                      n->skew_changes, n->skew_changes == 1 ? "" : "s", c->skew_min * 1e6,
+                      c->skew_max * 1e6);
+}
+
 /* How the two clocks were brought together, or why they could not be. */
 static void print_clocks(FILE *out, struct where_stats *where, int digits)
 {
@@ -242,6 +275,7 @@ static void print_clocks(FILE *out, struct where_stats *where, int digits)
     if (n->arrival_nic + n->rx_nic > 0)
         (void)fprintf(out, "and of network cards: %" PRIu64 " and %" PRIu64 "\n", n->arrival_nic,
                       n->rx_nic);
+    print_changes(out, where);
 }
 
 static void print_worst(FILE *out, struct where_stats *where, int digits)

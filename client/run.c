@@ -64,6 +64,7 @@ struct run {
     struct warnings warnings;
     struct run_log *log;
     struct analysis *analysis;
+    uint64_t n_changes_told;
     struct machine machine;
 };
 
@@ -128,6 +129,29 @@ static void flush_output(struct run *run)
         command_all(run, RUNNER_DRAIN);
 }
 
+/* A run that somebody watches for hours says at once that its path is another one; one with an end
+ * says so in its report. */
+static void tell_changes(struct run *run)
+{
+    const struct options *o = run->options;
+    struct where_stats *stats = run->analysis ? analysis_stats(run->analysis) : NULL;
+
+    for (; stats && run->n_changes_told < where_stats_n_changes(stats); run->n_changes_told++) {
+        const struct where_change *c = where_stats_change(stats, run->n_changes_told);
+        char line[WHERE_CHANGE_SIZE];
+
+        if (!c)
+            continue;
+        if (run->report.ops->change)
+            run->report.ops->change(&run->report, c);
+        where_change_format(c, line);
+        if (run->log)
+            run_log_line(run->log, line);
+        if (o->verbose && options_endless(o))
+            warnings_limited(&run->warnings, clock_now(run->clock), line);
+    }
+}
+
 /* Takes up to @max of each thread's. Return: how many there were. */
 static size_t drain_records(struct run *run, size_t max)
 {
@@ -143,6 +167,7 @@ static size_t drain_records(struct run *run, size_t max)
             n++;
         }
     }
+    tell_changes(run);
     if (n > 0)
         flush_output(run);
     flush_log(run);
@@ -187,6 +212,7 @@ static struct report_summary summarise(struct run *run, const struct result *res
 
     if (run->analysis) {
         analysis_close(run->analysis);
+        tell_changes(run);
         s.where = analysis_stats(run->analysis);
         s.machine = &run->machine;
     }
@@ -527,12 +553,13 @@ static int finish(struct run *run)
     if (run->is_interrupted && !run->has_begun && run->total.error == RUN_ERROR_NONE)
         (void)fail(run, RUN_ERROR_CONNECT, "interrupted before the server had answered");
     write_hgrm(run);
+
+    struct report_summary s = summarise(run, &run->total);
+
     log_end(run);
     warnings_flush(&run->warnings);
     if (run->total.error != RUN_ERROR_NONE)
         warnings_say("%s", run->total.message);
-
-    struct report_summary s = summarise(run, &run->total);
 
     s.is_final = true;
     s.exit_status = judge(run, &s);

@@ -17,6 +17,9 @@ struct where_stats {
     struct worst worst;
     struct where_counts counts;
     struct where_clock clock;
+    struct where_change changes[WHERE_CHANGES_KEPT];    /* a ring */
+    uint64_t n_changes;                 /* free-running */
+    struct where_change largest_shift, largest_step;
     uint64_t validities[WHERE_VALIDITIES];  /* messages under each */
     double sum_skew, sum_certainty;     /* of stretches: 1 / the square of the error */
     double sum_error;                   /* by message */
@@ -155,6 +158,19 @@ static void take_means(struct where_stats *s)
     s->clock.error = (nsec_t)llround(s->sum_error / (double)s->clock.n_messages);
 }
 
+static void keep_change(struct where_stats *s, const struct where_fit *fit)
+{
+    struct where_change c;
+
+    if (!where_change_take(fit, &c))
+        return;
+    s->changes[s->n_changes++ % WHERE_CHANGES_KEPT] = c;
+    if (llabs(c.base_shift) > llabs(s->largest_shift.base_shift))
+        s->largest_shift = c;
+    if (llabs(c.clock_step) > llabs(s->largest_step.clock_step))
+        s->largest_step = c;
+}
+
 static void add_fit(struct where_stats *s, const struct where_fit *fit)
 {
     double error = MAX(fit->skew_error, SKEW_ERROR_MIN), certainty = 1 / (error * error);
@@ -172,6 +188,7 @@ static void add_fit(struct where_stats *s, const struct where_fit *fit)
     c->skew_changes += fit->skew_changed;
     c->clock_steps += fit->clock_step != 0;
     c->base_shifts += fit->base_shift != 0;
+    keep_change(s, fit);
     s->sum_skew += fit->skew * certainty;
     s->sum_certainty += certainty;
     s->sum_error += (double)fit->error * fit->n_samples;
@@ -239,6 +256,28 @@ const struct where_counts *where_stats_counts(const struct where_stats *s)
 const struct where_clock *where_stats_clock(const struct where_stats *s)
 {
     return &s->clock;
+}
+
+uint64_t where_stats_n_changes(const struct where_stats *s)
+{
+    return s->n_changes;
+}
+
+const struct where_change *where_stats_change(const struct where_stats *s, uint64_t i)
+{
+    if (i >= s->n_changes || s->n_changes - i > WHERE_CHANGES_KEPT)
+        return NULL;
+    return &s->changes[i % WHERE_CHANGES_KEPT];
+}
+
+const struct where_change *where_stats_largest_shift(const struct where_stats *s)
+{
+    return &s->largest_shift;
+}
+
+const struct where_change *where_stats_largest_step(const struct where_stats *s)
+{
+    return &s->largest_step;
 }
 
 enum where_validity where_stats_validity(const struct where_stats *s)

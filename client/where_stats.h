@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "client/where.h"
+#include "client/where_change.h"
 #include "client/where_table.h"
 #include "client/where_window.h"
 #include "client/worst.h"
@@ -86,6 +87,20 @@ const struct hist *where_stats_hist(const struct where_stats *s, enum where_part
 const struct where_table *where_stats_table(const struct where_stats *s);
 const struct where_counts *where_stats_counts(const struct where_stats *s);
 const struct where_clock *where_stats_clock(const struct where_stats *s);
+
+/* As many changes are kept, the latest; all are counted. */
+#define WHERE_CHANGES_KEPT 64
+
+/* How many changes there were. */
+uint64_t where_stats_n_changes(const struct where_stats *s);
+
+/* The @i-th change, from 0; NULL if it is not kept any more, or did not happen yet. */
+const struct where_change *where_stats_change(const struct where_stats *s, uint64_t i);
+
+/* That with the largest shift of the base, and with the largest step, up or down, of all there
+ * were; with 0 in it if there was none. */
+const struct where_change *where_stats_largest_shift(const struct where_stats *s);
+const struct where_change *where_stats_largest_step(const struct where_stats *s);
 
 /* The most telling validity: that of the most messages. */
 enum where_validity where_stats_validity(const struct where_stats *s);

@@ -8,6 +8,7 @@
 #include "client/report.h"
 #include "common/base.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/truth.h"
 
 struct fixture {
     struct fake_clock clock;
@@ -90,6 +91,39 @@ static void measure(struct fixture *f)
         hist_record(f->result.service, i * NSEC_PER_MSEC);
         hist_record(f->result.response, i * NSEC_PER_MSEC);
     }
+}
+
+static void fill_window(struct where_window *w, struct truth *t, nsec_t start)
+{
+    for (nsec_t i = 0; i < 500; i++) {
+        struct truth_message m = {.send = start + i * 20 * NSEC_PER_MSEC,
+                                  .out = (nsec_t)rng_exponential(&t->rng, 1e3),
+                                  .back = (nsec_t)rng_exponential(&t->rng, 1e3)};
+        const struct where_sample s = truth_send(t, &m);
+
+        assert_non_null(where_window_add(w, &s));
+    }
+}
+
+/* The way out gets 1.5 ms shorter, then the server's clock steps by 7 ms. */
+static void change_path_and_clock(struct fixture *f)
+{
+    _cleanup_(where_window_freep) struct where_window *w = NULL;
+    const nsec_t start = 1000 * NSEC_PER_SEC;
+    struct truth t;
+
+    assert_int_equal(where_window_new(&w, &(struct where_window_config){.n_conns = 1}), 0);
+    truth_init(&t, 1, 0);
+    t.shortest_out += 2 * NSEC_PER_MSEC;
+    fill_window(w, &t, start);
+    where_stats_close(f->where, w, NULL, NULL);
+    t.shortest_out -= 3 * NSEC_PER_MSEC / 2;
+    fill_window(w, &t, start + 10 * NSEC_PER_SEC);
+    where_stats_close(f->where, w, NULL, NULL);
+    truth_change_clock(&t, start + 20 * NSEC_PER_SEC, 0, 7 * (int64_t)NSEC_PER_MSEC);
+    fill_window(w, &t, start + 20 * NSEC_PER_SEC);
+    where_stats_close(f->where, w, NULL, NULL);
+    f->clock.now = start + 30 * NSEC_PER_SEC;
 }
 
 static void reply(struct fixture *f)
@@ -230,6 +264,24 @@ static void test_text_warns_of_a_machine_that_is_the_floor(void **state)
     assert_has(f, "warning: waking up");
 }
 
+static void test_text_says_that_the_path_or_the_clock_changed(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f, &report_text_ops);
+    measure(f);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has_not(f, "shifted");
+    assert_has_not(f, "stepped");
+
+    change_path_and_clock(f);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "the path's base shifted by -1.5");
+    assert_has(f, " ms (out -1.5");
+    assert_has(f, "\nthe server's clock stepped by +7.0");
+    assert_has(f, " ms against ours\n");
+}
+
 /* ---- JSON ---- */
 
 static const char *const fixed_keys[] = {
@@ -303,6 +355,31 @@ static void test_json_lists_outages(void **state)
     assert_has(f, "\"began_ns\": 500000000");
     assert_has(f, "\"duration_ns\": 250000000");
     assert_has(f, "\"reason\": \"gone\"");
+}
+
+static void test_json_lists_changes_of_the_path_and_the_clocks(void **state)
+{
+    struct fixture *f = *state;
+    const struct where_change *shift, *step;
+    char expected[2][128];
+
+    begin(f, &report_json_ops);
+    measure(f);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "\"changes\": []");
+
+    change_path_and_clock(f);
+    shift = where_stats_change(f->where, 0);
+    step = where_stats_change(f->where, 1);
+    assert_non_null(step);
+    (void)snprintf(expected[0], sizeof(expected[0]), "\"base_shift_ns\": %lld",
+                   (long long)shift->base_shift);
+    (void)snprintf(expected[1], sizeof(expected[1]), "\"clock_step_ns\": %lld",
+                   (long long)step->clock_step);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, expected[0]);
+    assert_has(f, expected[1]);
+    assert_has(f, "\"base_shifts\": 1");
 }
 
 /* ---- NDJSON ---- */
@@ -389,6 +466,23 @@ static void test_stream_counts_no_warm_up_among_the_lost(void **state)
     f->report.ops->end(&f->report, &f->summary);
 }
 
+static void test_stream_tells_a_change_with_its_interval(void **state)
+{
+    struct fixture *f = *state;
+    const struct where_change change = {.at = 9 * NSEC_PER_SEC, .base_shift = -5,
+                                        .forward_shift = -4};
+
+    begin(f, &report_json_stream_ops);
+    for (int i = 0; i < 100; i++)       /* more than an interval takes */
+        f->report.ops->change(&f->report, &change);
+    f->report.ops->tick(&f->report, f->clock.now + NSEC_PER_SEC);
+    assert_has(f, "\"changes\":[{\"time\":\"2023-11-14T22:13:19.000000+00:00\","
+                  "\"base_shift_ns\":-5,\"forward_shift_ns\":-4,\"clock_step_ns\":0,");
+    f->report.ops->tick(&f->report, f->clock.now + 2 * NSEC_PER_SEC);
+    assert_has(f, "\"changes\":[]}");
+    f->report.ops->end(&f->report, &f->summary);
+}
+
 static void test_stream_of_a_refused_run_is_start_error_end(void **state)
 {
     struct fixture *f = *state;
@@ -453,15 +547,18 @@ int main(void)
         IN(test_text_of_a_refused_run_is_empty),
         IN(test_text_names_failed_conditions),
         IN(test_text_warns_of_a_machine_that_is_the_floor),
+        IN(test_text_says_that_the_path_or_the_clock_changed),
         IN(test_json_has_all_keys_after_a_run),
         IN(test_json_has_null_for_what_the_sample_cannot_tell),
         IN(test_json_has_all_keys_after_a_refusal),
         IN(test_json_lists_outages),
+        IN(test_json_lists_changes_of_the_path_and_the_clocks),
         IN(test_stream_tells_what_is_known_of_a_reply),
         IN(test_stream_ends_with_the_document),
         IN(test_stream_tells_losses_and_outages),
         IN(test_stream_reports_each_second_also_when_nothing_came),
         IN(test_stream_counts_no_warm_up_among_the_lost),
+        IN(test_stream_tells_a_change_with_its_interval),
         IN(test_stream_of_a_refused_run_is_start_error_end),
         IN(test_csv_has_a_row_without_times_for_a_lost_message),
         IN(test_csv_has_as_many_fields_as_names),

@@ -227,6 +227,78 @@ static void test_merge_is_as_if_in_one(void **state)
     deinit(&f);
 }
 
+/* Message @i, 10 ms after the one before, into windows that close when they are due. */
+static void run_one(struct fixture *f, nsec_t i)
+{
+    struct where_sample s = send_one(f, START + i * 10 * MS, 0, 20 * US);
+
+    if (where_window_due(f->window, s.read))
+        where_stats_close(f->stats, f->window, NULL, NULL);
+    assert_non_null(where_window_add(f->window, &s));
+}
+
+/* The way out gets 2 ms shorter; when that is all that is known, the way back 1 ms; then the server's
+ * clock steps. */
+static void test_changes_are_kept_with_their_amounts(void **state)
+{
+    const struct where_change *c;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 10, 20e-6);
+    f.truth.shortest_out += 3 * MS;
+    f.truth.shortest_back += 3 * MS;
+    for (nsec_t i = 0; i < 26000; i++) {
+        if (i == 4000)
+            f.truth.shortest_out -= 2 * MS;
+        if (i == 18000)
+            f.truth.shortest_back -= 1 * MS;
+        if (i == 22000)
+            truth_change_clock(&f.truth, START + i * 10 * MS - MS, 20e-6, 5 * (int64_t)MS);
+        run_one(&f, i);
+    }
+    where_stats_close(f.stats, f.window, NULL, NULL);
+    assert_int_equal(where_stats_counts(f.stats)->base_shifts, 2);
+    assert_int_equal(where_stats_counts(f.stats)->clock_steps, 1);
+    assert_int_equal(where_stats_n_changes(f.stats), 3);
+
+    c = where_stats_change(f.stats, 0);
+    assert_true(fabs((double)c->base_shift + 2e6) < 20e3);
+    assert_true(fabs((double)c->forward_shift + 2e6) < 20e3);
+    assert_true(c->at > START + 2900 * 10 * MS && c->at <= START + 4000 * 10 * MS);
+    assert_ptr_not_equal(where_stats_largest_shift(f.stats), c);
+    assert_int_equal(where_stats_largest_shift(f.stats)->base_shift, c->base_shift);
+    c = where_stats_change(f.stats, 1);
+    assert_true(fabs((double)c->base_shift + 1e6) < 20e3);
+    assert_true(fabs((double)c->forward_shift) < 20e3);
+    c = where_stats_change(f.stats, 2);
+    assert_true(fabs((double)c->clock_step - 5e6) < 20e3);
+    assert_int_equal(where_stats_largest_step(f.stats)->clock_step, c->clock_step);
+    assert_null(where_stats_change(f.stats, 3));
+    deinit(&f);
+}
+
+static void test_latest_changes_are_kept(void **state)
+{
+    const uint64_t n = WHERE_CHANGES_KEPT + 6;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 11, 0);
+    for (nsec_t i = 0; i < (n + 1) * 2000; i++) {
+        if (i > 0 && i % 2000 == 0)     /* a longer step each time: a window sees one at most */
+            truth_change_clock(&f.truth, START + i * 10 * MS - MS, 0, (int64_t)(i / 2000 * MS));
+        run_one(&f, i);
+    }
+    where_stats_close(f.stats, f.window, NULL, NULL);
+    assert_int_equal(where_stats_n_changes(f.stats), n);
+    assert_null(where_stats_change(f.stats, n - WHERE_CHANGES_KEPT - 1));
+    assert_true(fabs((double)where_stats_change(f.stats, n - WHERE_CHANGES_KEPT)->clock_step -
+                     7e6) < 20e3);
+    assert_true(fabs((double)where_stats_change(f.stats, n - 1)->clock_step - 70e6) < 20e3);
+    deinit(&f);
+}
+
 static void count_visits(void *ctx, const struct where_sample *s, const struct where_parts *parts,
                          const struct where_fit *fit, const struct cause_note *note)
 {
@@ -267,6 +339,8 @@ int main(void)
         cmocka_unit_test(test_counts_tell_which_clocks_were_used),
         cmocka_unit_test(test_text_has_its_wakeups_only),
         cmocka_unit_test(test_merge_is_as_if_in_one),
+        cmocka_unit_test(test_changes_are_kept_with_their_amounts),
+        cmocka_unit_test(test_latest_changes_are_kept),
         cmocka_unit_test(test_close_shows_each_sample_and_its_note),
     };
 
