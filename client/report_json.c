@@ -32,6 +32,7 @@ static void put_hist(struct json_writer *w, const char *key, const struct hist *
     json_u64(w, "mean", (uint64_t)(hist_mean(h) + 0.5));
     json_u64(w, "max", hist_max(h));
     json_u64(w, "stddev", (uint64_t)(hist_stddev(h) + 0.5));
+    json_u64(w, "clamped", hist_n_clamped(h));
     json_begin_object(w, "percentiles");
     for (size_t i = 0; i < o->n_percentiles; i++) {
         const struct percentile *p = &o->percentiles[i];

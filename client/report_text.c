@@ -167,6 +167,11 @@ static void print_percentiles(FILE *out, const struct options *o, const struct r
         else
             (void)fprintf(out, "p%-9s %s\n", p->name, service);
     }
+    /* No service RTT is above its response RTT. */
+    if (hist_n_clamped(res->response) > 0)
+        (void)fprintf(out, "%" PRIu64 " of the response RTTs are above %.0f min, and count as that "
+                      "in all but the largest\n", hist_n_clamped(res->response),
+                      (double)HIST_TOP / (double)(60 * NSEC_PER_SEC));
 }
 
 static const struct {

@@ -199,6 +199,25 @@ static void test_text_shows_both_times_where_they_differ(void **state)
     assert_has(f, "service RTT [ms] (95% confidence) response RTT [ms]");
 }
 
+static void test_values_beyond_the_histogram_are_told(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f, &report_text_ops);
+    measure(f);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has_not(f, "count as that");
+    report_json_ops.end(&f->report, &f->summary);
+    assert_has(f, "\"clamped\": 0");
+
+    hist_record(f->result.response, 2 * HIST_TOP);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "\n1 of the response RTTs are above 73 min, and count as that in all but the "
+                  "largest\n");
+    report_json_ops.end(&f->report, &f->summary);
+    assert_has(f, "\"clamped\": 1");
+}
+
 static void test_text_has_no_lines_when_quiet_or_fast(void **state)
 {
     struct fixture *f = *state;
@@ -542,6 +561,7 @@ int main(void)
         IN(test_text_has_the_shape_of_ping),
         IN(test_text_marks_what_the_sample_cannot_tell),
         IN(test_text_shows_both_times_where_they_differ),
+        IN(test_values_beyond_the_histogram_are_told),
         IN(test_text_has_no_lines_when_quiet_or_fast),
         IN(test_text_stamps_lines_when_asked),
         IN(test_text_of_a_refused_run_is_empty),
