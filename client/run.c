@@ -110,7 +110,10 @@ static void flush_log(struct run *run)
     int r = run->log ? run_log_flush(run->log) : 0;
 
     if (r < 0)
-        warnings_say("log file: %s; the run goes on", strerror(-r));
+        warnings_say("log file: %s; the run goes on, lines are lost", strerror(-r));
+    else if (r == RUN_LOG_RESUMED)
+        warnings_say("log file: written again, %" PRIu64 " lines were lost",
+                     run_log_take_lost(run->log));
 }
 
 /* Ends the run if nothing can be written. What stdio tried to write before it was asked to left no
@@ -513,6 +516,7 @@ static void log_end(struct run *run)
 {
     const struct result *r = &run->total;
     char line[RECORD_LINE_SIZE];
+    uint64_t n_lost;
 
     if (!run->log)
         return;
@@ -521,6 +525,9 @@ static void log_end(struct run *run)
                    r->error ? r->message : "");
     run_log_line(run->log, line);
     flush_log(run);
+    n_lost = run_log_take_lost(run->log);
+    if (n_lost > 0)
+        warnings_say("log file: %" PRIu64 " lines were lost", n_lost);
 }
 
 static void write_hgrm(struct run *run)

@@ -2,9 +2,9 @@
 #include "client/run_log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "client/record_text.h"
 #include "common/log_file.h"
@@ -20,7 +20,8 @@ struct run_log {
     nsec_t timeout;
     struct log_file *file;
     size_t len;                     /* of the lines in the buffer */
-    int error;                      /* first one since it was last asked for */
+    int outcome;                    /* of writing, since it was last asked for */
+    uint64_t n_lost;                /* lines before the file was written again */
     char buffer[BUFFER_SIZE];
 };
 
@@ -72,17 +73,38 @@ struct run_log *run_log_free(struct run_log *log)
     return NULL;
 }
 
+static void append(struct run_log *log, nsec_t real, const char *line);
+
+/* The file says itself that there is a gap in it. */
+static void resume(struct run_log *log)
+{
+    uint64_t n_lost = log_file_take_lost(log->file);
+    char line[RECORD_LINE_SIZE];
+
+    log->n_lost += n_lost;
+    (void)snprintf(line, sizeof(line), "the file is written again, %" PRIu64 " lines were lost",
+                   n_lost);
+    append(log, clock_real(log->clock), line);
+}
+
+static void write_out(struct run_log *log)
+{
+    int r = log_file_write(log->file, log->buffer, log->len, clock_now(log->clock));
+
+    log->len = 0;
+    if (r == LOG_FILE_RESUMED)
+        resume(log);
+    if (log->outcome >= 0)
+        log->outcome = r < 0 ? r : MAX(log->outcome, r == LOG_FILE_RESUMED ? RUN_LOG_RESUMED : 0);
+}
+
 static void append(struct run_log *log, nsec_t real, const char *line)
 {
     char stamp[CLOCK_RFC3339_SIZE];
     int n;
 
-    if (log->len + LINE_MAX_LEN > sizeof(log->buffer)) {
-        int r = run_log_flush(log);
-
-        if (r < 0 && log->error == 0)
-            log->error = r;
-    }
+    if (log->len + LINE_MAX_LEN > sizeof(log->buffer))
+        write_out(log);
     clock_format_rfc3339(real, stamp);
     n = snprintf(log->buffer + log->len, LINE_MAX_LEN, "%s %s\n", stamp, line);
     log->len += (size_t)n;
@@ -106,13 +128,19 @@ void run_log_line(struct run_log *log, const char *line)
 
 int run_log_flush(struct run_log *log)
 {
-    int r = log->error;
-    int written;
+    int r;
 
-    log->error = 0;
-    if (log->len == 0)
-        return r;
-    written = log_file_write(log->file, log->buffer, log->len, clock_now(log->clock));
-    log->len = 0;
-    return r < 0 ? r : MIN(written, 0);
+    while (log->len > 0)            /* what is written again has a line more to write */
+        write_out(log);
+    r = log->outcome;
+    log->outcome = 0;
+    return r;
+}
+
+uint64_t run_log_take_lost(struct run_log *log)
+{
+    uint64_t n = log->n_lost + log_file_take_lost(log->file);
+
+    log->n_lost = 0;
+    return n;
 }

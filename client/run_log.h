@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "client/record.h"
 #include "common/base.h"
@@ -40,10 +41,18 @@ DEFINE_CLEANUP(struct run_log *, run_log_free)
 void run_log_record(struct run_log *log, const struct record *record);
 void run_log_line(struct run_log *log, const char *line);
 
+/* What run_log_flush() tells beside errors. */
+enum {
+    RUN_LOG_RESUMED = 1,            /* the file is written again */
+};
+
 /**
  * run_log_flush() - write what was gathered
  *
- * Return: 0, or a negative errno when writing fails for the first time; the log goes on and tries
- * again.
+ * Return: 0, RUN_LOG_RESUMED, or a negative errno when writing fails for the first time; the log
+ * goes on and tries again.
  */
 int run_log_flush(struct run_log *log);
+
+/* How many lines did not get into the file, since this was last asked. */
+uint64_t run_log_take_lost(struct run_log *log);

@@ -12,6 +12,20 @@
 #include "client/run_log.h"
 #include "tests/support/fake_clock.h"
 
+/* The disk: 0, or what it is that keeps it from taking more. */
+static int disk_error;
+
+ssize_t __real_write(int fd, const void *buf, size_t len);
+ssize_t __wrap_write(int fd, const void *buf, size_t len);
+
+ssize_t __wrap_write(int fd, const void *buf, size_t len)
+{
+    if (disk_error == 0)
+        return __real_write(fd, buf, len);
+    errno = disk_error;
+    return -1;
+}
+
 struct fixture {
     struct fake_clock clock;
     struct clock_src clock_src;
@@ -98,6 +112,53 @@ static void test_a_file_that_cannot_be_opened_is_an_error(void **state)
     assert_int_equal(run_log_new(&log, f->directory, false, &f->clock_src, 1), -EISDIR);
 }
 
+static void test_lost_lines_are_told(void **state)
+{
+    struct fixture *f = *state;
+    struct run_log *log;
+
+    assert_int_equal(run_log_new(&log, f->path, false, &f->clock_src, NSEC_PER_SEC), 0);
+    disk_error = ENOSPC;
+    run_log_line(log, "one");
+    run_log_line(log, "two");
+    assert_int_equal(run_log_flush(log), -ENOSPC);
+    run_log_line(log, "three");
+    assert_int_equal(run_log_flush(log), 0);        /* it was told that it fails */
+
+    disk_error = 0;
+    fake_clock_advance(&f->clock, 2 * NSEC_PER_SEC);
+    run_log_line(log, "four");
+    assert_int_equal(run_log_flush(log), RUN_LOG_RESUMED);
+    assert_int_equal(run_log_take_lost(log), 3);
+    assert_int_equal(run_log_take_lost(log), 0);
+    assert_content(f, "2023-11-14T22:13:22.000000+00:00 four\n"
+                      "2023-11-14T22:13:22.000000+00:00 the file is written again, 3 lines were "
+                      "lost\n");
+
+    /* It fails to the end. */
+    disk_error = EIO;
+    run_log_line(log, "five");
+    assert_int_equal(run_log_flush(log), -EIO);
+    assert_int_equal(run_log_take_lost(log), 1);
+    disk_error = 0;
+    run_log_free(log);
+}
+
+static void test_lines_lost_between_flushes_are_told_too(void **state)
+{
+    struct fixture *f = *state;
+    struct run_log *log;
+
+    assert_int_equal(run_log_new(&log, f->path, false, &f->clock_src, NSEC_PER_SEC), 0);
+    disk_error = ENOSPC;
+    for (int i = 0; i < 3000; i++)                  /* more than the buffer holds */
+        run_log_line(log, "0123456789");
+    assert_int_equal(run_log_flush(log), -ENOSPC);
+    assert_int_equal(run_log_take_lost(log), 3000);
+    disk_error = 0;
+    run_log_free(log);
+}
+
 static void test_usual_place_follows_the_environment(void **state)
 {
     char path[PATH_MAX];
@@ -123,6 +184,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_lines_have_the_time_of_what_happened, setup, teardown),
         cmocka_unit_test_setup_teardown(test_more_than_the_buffer_holds_is_written_too, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_lost_lines_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lines_lost_between_flushes_are_told_too, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_opened_is_an_error, setup,
                                         teardown),
