@@ -56,6 +56,13 @@ class TestUsage(support.Case):
             self.assertIn(expected, client.stdout)
             self.assertEqual(client.stderr, '')
 
+    def test_help_that_cannot_be_written(self):
+        for words in (['--help'], ['--version']):
+            with open('/dev/full', 'w', encoding='ascii') as full:
+                client = self.run_client(*words, stdout=full)
+            self.assertEqual(client.status, 2)
+            self.assertRegex(client.stderr, r'\Atcptimer: .*No space left on device\n\Z')
+
 
 class TestUnreachable(support.Case):
     """One clear line without statistics; in JSON a document with the error in it."""
