@@ -43,8 +43,9 @@ enum {
 };
 
 /*
- * One answered message. The measured path only fills this in; all else happens when its window
- * closes. Within a connection samples come in the order of their replies.
+ * One answered message. The measuring thread fills this in and hands it over; all else happens on
+ * the reporting one, when the message's window closes. Within a connection samples come in the
+ * order of their replies.
  */
 struct where_sample {
     /* Client's monotonic clock [ns]; due <= send <= rx <= read. */
@@ -120,7 +121,7 @@ static inline bool where_validity_ok(enum where_validity v)
     return v <= WHERE_SKEW_UNSTEADY;
 }
 
-/* In words, for people: "the clocks' skew is assumed, the time was too short to measure it". */
+/* In words, for people: "too few messages". */
 const char *where_validity_text(enum where_validity v);
 
 /*

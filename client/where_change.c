@@ -48,7 +48,8 @@ void where_change_format(const struct where_change *c, char ret_line[static WHER
 
     ret_line[0] = '\0';
     if (c->base_shift != 0)
-        len = add(ret_line, len, "the path's base shifted by %+.3f ms (out %+.3f ms, back %+.3f ms)",
+        len = add(ret_line, len,
+                  "the path's base shifted by %+.3f ms (out %+.3f ms, back %+.3f ms)",
                   ms(c->base_shift), ms(c->forward_shift), ms(c->base_shift - c->forward_shift));
     if (c->clock_step != 0)
         len = add(ret_line, len, "the server's clock stepped by %+.3f ms against ours",

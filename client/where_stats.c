@@ -218,24 +218,6 @@ void where_stats_close(struct where_stats *s, struct where_window *w, where_visi
         add_fit(s, &fits[i]);
 }
 
-void where_stats_merge(struct where_stats *s, const struct where_stats *from)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++)
-        hist_merge(s->hists[with_hist[i]], from->hists[with_hist[i]]);
-    where_table_merge(s->table, from->table);
-    worst_merge(&s->worst, &from->worst);
-#define WHERE_COUNT(name) s->counts.name += from->counts.name;
-    WHERE_COUNTS(WHERE_COUNT)
-#undef WHERE_COUNT
-    for (size_t i = 0; i < WHERE_VALIDITIES; i++)
-        s->validities[i] += from->validities[i];
-    s->sum_skew += from->sum_skew;
-    s->sum_certainty += from->sum_certainty;
-    s->sum_error += from->sum_error;
-    add_clock(&s->clock, &from->clock);
-    take_means(s);
-}
-
 const struct hist *where_stats_hist(const struct where_stats *s, enum where_part part)
 {
     const struct hist *h = s->hists[part];

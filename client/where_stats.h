@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where stats: what a run says about where its time went: histograms of the parts, the where-table,
- * the worst messages, the clocks. Fed by closing windows; those of several threads are merged.
+ * the worst messages, the clocks, and what changed. Fed by closing windows, on one thread.
  */
 #pragma once
 
@@ -78,8 +78,6 @@ DEFINE_CLEANUP(struct where_stats *, where_stats_free)
 void where_stats_close(struct where_stats *s, struct where_window *w, where_visit_fn also,
                        void *ctx);
 
-void where_stats_merge(struct where_stats *s, const struct where_stats *from);
-
 /* The distribution of PART_FORWARD, PART_RESIDENCE, PART_RETURN or PART_WAKEUP over the messages
  * for which it is known [ns]; NULL for another part, or if it is known of none. */
 const struct hist *where_stats_hist(const struct where_stats *s, enum where_part part);
@@ -105,5 +103,5 @@ const struct where_change *where_stats_largest_step(const struct where_stats *s)
 /* The most telling validity: that of the most messages. */
 enum where_validity where_stats_validity(const struct where_stats *s);
 
-/* In order, largest response RTT first; valid until the next close or merge. */
+/* In order, largest response RTT first; valid until the next close. */
 const struct worst_message *where_stats_worst(struct where_stats *s, size_t *ret_n);

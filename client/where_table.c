@@ -75,13 +75,6 @@ static void class_merge(struct rtt_class *c, const struct rtt_class *from)
         c->sums[i] += from->sums[i];
 }
 
-void where_table_merge(struct where_table *t, const struct where_table *from)
-{
-    for (size_t i = 0; i < N_CLASSES; i++)
-        class_merge(&t->classes[i], &from->classes[i]);
-    t->n += from->n;
-}
-
 /* Scales sums to integers that add up to @rtt; what rounding leaves over goes to the largest. */
 static void scale(const struct rtt_class *c, nsec_t rtt, nsec_t ret_ns[static PART_COUNT])
 {

@@ -32,7 +32,6 @@ struct where_table *where_table_free(struct where_table *t);
 DEFINE_CLEANUP(struct where_table *, where_table_free)
 
 void where_table_add(struct where_table *t, const struct where_parts *parts);
-void where_table_merge(struct where_table *t, const struct where_table *from);
 
 /**
  * where_table_row() - where the time of a percentile went

@@ -2,10 +2,10 @@
 /*
  * Where window: collects samples, and when it closes fits the clocks and takes every one apart.
  *
- * The measured path only stores into a buffer that is there already. A window closes when that is
- * full, when it has been open long enough, or whenever its owner likes: what a fit needs of the
- * past (the lower hulls, a few dozen points) is carried over, so that a window of a fraction of a
- * second still stands on the last two minutes. Memory is bounded however long the run.
+ * Samples are kept in a buffer that is there from the start. A window closes when that is full,
+ * when it has been open long enough, or whenever its owner likes: what a fit needs of the past (the
+ * lower hulls, a few dozen points) is carried over, so that a window of a fraction of a second
+ * still stands on the last two minutes. Memory is bounded however long the run.
  *
  * One window belongs to one thread. All its connections must lead to one server, whose clock they
  * share.
@@ -81,7 +81,7 @@ typedef void (*where_visit_fn)(void *ctx, const struct where_sample *sample,
  * @visit:      called for each sample, NULL = none
  * @ctx:        for @visit
  *
- * Takes some 100 ns a sample: not for the measured path. An empty window stays as it is.
+ * Takes some 100 ns a sample: not for a thread that measures. An empty window stays as it is.
  */
 void where_window_close(struct where_window *w, where_visit_fn visit, void *ctx);
 

@@ -79,12 +79,6 @@ void worst_add(struct worst *w, const struct worst_message *message)
         swap(&w->heap[at], &w->heap[(at - 1) / 2]);
 }
 
-void worst_merge(struct worst *w, const struct worst *from)
-{
-    for (size_t i = 0; i < from->n; i++)
-        worst_add(w, &from->heap[i]);
-}
-
 static int worst_first(const void *left, const void *right)
 {
     return is_less(right, left) ? -1 : is_less(left, right);

@@ -46,9 +46,6 @@ static inline bool worst_wants(const struct worst *w, nsec_t response)
 /* Keeps a copy if it belongs to the worst; of equal ones that which was sent earlier. */
 void worst_add(struct worst *w, const struct worst_message *message);
 
-/* Adds all of @from. */
-void worst_merge(struct worst *w, const struct worst *from);
-
 /**
  * worst_list() - what was kept, in order
  * @ret_n:      how many

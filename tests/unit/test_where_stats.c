@@ -205,28 +205,6 @@ static void test_text_has_its_wakeups_only(void **state)
     deinit(&f);
 }
 
-static void test_merge_is_as_if_in_one(void **state)
-{
-    struct fixture f, g;
-    size_t n;
-
-    (void)state;
-    init(&f, 7, 30e-6);
-    init(&g, 8, 30e-6);
-    fill(&f);
-    fill(&g);
-    where_stats_merge(f.stats, g.stats);
-    assert_int_equal(where_stats_counts(f.stats)->messages, 2000);
-    assert_int_equal(where_stats_counts(f.stats)->stretches, 2);
-    assert_int_equal(hist_count(where_stats_hist(f.stats, PART_RETURN)), 2000);
-    assert_int_equal(where_stats_clock(f.stats)->n_messages, 2000);
-    assert_true(fabs(where_stats_clock(f.stats)->skew - 30e-6) < 0.1e-6);
-    assert_int_equal(where_stats_worst(f.stats, &n)[1].seq, 777);
-    assert_int_equal(n, 3);
-    deinit(&g);
-    deinit(&f);
-}
-
 /* Message @i, 10 ms after the one before, into windows that close when they are due. */
 static void run_one(struct fixture *f, nsec_t i)
 {
@@ -237,8 +215,8 @@ static void run_one(struct fixture *f, nsec_t i)
     assert_non_null(where_window_add(f->window, &s));
 }
 
-/* The way out gets 2 ms shorter; when that is all that is known, the way back 1 ms; then the server's
- * clock steps. */
+/* The way out gets 2 ms shorter; when that is all that is known, the way back 1 ms; then the
+ * server's clock steps. */
 static void test_changes_are_kept_with_their_amounts(void **state)
 {
     const struct where_change *c;
@@ -338,7 +316,6 @@ int main(void)
         cmocka_unit_test(test_warm_up_is_left_out_of_all_but_the_fit),
         cmocka_unit_test(test_counts_tell_which_clocks_were_used),
         cmocka_unit_test(test_text_has_its_wakeups_only),
-        cmocka_unit_test(test_merge_is_as_if_in_one),
         cmocka_unit_test(test_changes_are_kept_with_their_amounts),
         cmocka_unit_test(test_latest_changes_are_kept),
         cmocka_unit_test(test_close_shows_each_sample_and_its_note),

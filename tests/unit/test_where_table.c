@@ -108,29 +108,6 @@ static void test_row_of_nothing_is_nothing(void **state)
     assert_int_equal(sum(row.ns), 0);
 }
 
-static void test_merge_is_as_if_added_to_one(void **state)
-{
-    _cleanup_(where_table_freep) struct where_table *all = NULL, *odd = NULL, *even = NULL;
-    struct where_row row, merged;
-
-    (void)state;
-    assert_int_equal(where_table_new(&all), 0);
-    assert_int_equal(where_table_new(&odd), 0);
-    assert_int_equal(where_table_new(&even), 0);
-    for (nsec_t i = 1; i <= 1000; i++) {
-        struct where_parts p = {.ns[PART_BASE] = 50000, .ns[PART_FORWARD] = i * 100};
-
-        where_table_add(all, &p);
-        where_table_add(i % 2 ? odd : even, &p);
-    }
-    where_table_merge(odd, even);
-    for (int percentile = 0; percentile <= 100; percentile += 10) {
-        assert_int_equal(where_table_row(all, percentile, 100000, &row), 0);
-        assert_int_equal(where_table_row(odd, percentile, 100000, &merged), 0);
-        assert_memory_equal(&row, &merged, sizeof(row));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,7 +116,6 @@ int main(void)
         cmocka_unit_test(test_row_adds_up_to_the_percentile),
         cmocka_unit_test(test_row_of_the_hundredth_is_the_worst_message),
         cmocka_unit_test(test_row_of_nothing_is_nothing),
-        cmocka_unit_test(test_merge_is_as_if_added_to_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

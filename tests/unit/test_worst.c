@@ -85,26 +85,6 @@ static void test_none_are_kept_where_none_are_wanted(void **state)
     worst_deinit(&w);
 }
 
-static void test_merge_is_as_if_added_to_one(void **state)
-{
-    const struct worst_message *list;
-    struct worst w, other;
-    size_t n;
-
-    (void)state;
-    assert_int_equal(worst_init(&w, 4), 0);
-    assert_int_equal(worst_init(&other, 4), 0);
-    for (uint64_t i = 1; i <= 20; i++)
-        add(i % 2 ? &w : &other, i, i);
-    worst_merge(&w, &other);
-    list = worst_list(&w, &n);
-    assert_int_equal(n, 4);
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(list[i].response, 20 - i);
-    worst_deinit(&other);
-    worst_deinit(&w);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,7 +92,6 @@ int main(void)
         cmocka_unit_test(test_list_does_not_disturb_what_follows),
         cmocka_unit_test(test_add_keeps_the_earlier_of_equals),
         cmocka_unit_test(test_none_are_kept_where_none_are_wanted),
-        cmocka_unit_test(test_merge_is_as_if_added_to_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
