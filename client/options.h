@@ -33,10 +33,8 @@ enum output { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_JSON_STREAM, OUTPUT_CSV };
 /* A percentile, and how the user wrote it: that is its name in the reports. */
 struct percentile {
     char name[16];
-    double value;                   /* above 0, at most 100 */
+    double value;                   /* above 0 and below 100 */
 };
-
-#define FAIL_IF_SIZE 256
 
 /* Strings are borrowed from argv. What is zero or NULL was not asked for, unless said otherwise. */
 struct options {

@@ -62,12 +62,6 @@ nsec_t pacer_next(const struct pacer *p);
  * due before the end is not lost for being claimed late. */
 bool pacer_is_done(const struct pacer *p, nsec_t now);
 
-/* Nothing is due any more. */
-static inline void pacer_stop(struct pacer *p)
-{
-    p->n_max = p->n_taken;
-}
-
 /**
  * pacer_skip() - let pass what was due before @now
  *

@@ -26,7 +26,6 @@ enum record_kind {
     RECORD_WRONG,                   /* a reply to no message; text = its UUID */
     RECORD_OUTAGE,                  /* a connection is lost; text = why */
     RECORD_RESTORED,                /* outage: it is back */
-    RECORD_NOTICE,                  /* anything else worth a line; text */
 };
 
 #define RECORD_TEXT_SIZE 256

@@ -32,13 +32,11 @@ struct report_context {
 struct report_summary {
     const struct result *result;
     bool is_interrupted;            /* by a signal */
-    bool is_final;                  /* else the run goes on */
     uint64_t n_dropped;             /* records that the reporter missed */
     struct where_stats *where;      /* borrowed; NULL if there was no run */
     const struct machine *machine;  /* borrowed; likewise */
     struct slo slo;
     bool slo_met[SLO_CONDITIONS_MAX];
-    int exit_status;
 };
 
 struct report;

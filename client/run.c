@@ -554,6 +554,8 @@ static bool has_rows(const struct options *o)
 
 static int finish(struct run *run)
 {
+    int status;
+
     for (uint32_t i = 0; i < run->n_runners; i++)
         result_merge(&run->total, &run->runners[i]->tally.result);
 
@@ -568,8 +570,7 @@ static int finish(struct run *run)
     if (run->total.error != RUN_ERROR_NONE)
         warnings_say("%s", run->total.message);
 
-    s.is_final = true;
-    s.exit_status = judge(run, &s);
+    status = judge(run, &s);
     run->report.ops->end(&run->report, &s);
     flush_output(run);
     if (s.n_dropped > 0 && has_rows(run->options))
@@ -580,7 +581,7 @@ static int finish(struct run *run)
         warnings_say("writing the report: %s", strerror(run->output_error));
         return EXIT_ERROR;
     }
-    return s.exit_status;
+    return status;
 }
 
 int run_measurement(const struct options *o)

@@ -116,16 +116,6 @@ static void test_closed_loop_ends_in_time(void **state)
     assert_false(pacer_is_done(&p, START + 99));
 }
 
-static void test_stop_leaves_nothing_due(void **state)
-{
-    struct pacer p = make(PACER_POISSON, 100, 0, NO_END);
-
-    (void)state;
-    pacer_stop(&p);
-    assert_none(&p, START + 1000000);
-    assert_true(pacer_is_done(&p, START));
-}
-
 static void test_skip_counts_what_passed_and_keeps_the_grid(void **state)
 {
     struct pacer p = make(PACER_FIXED, 100, 0, NO_END);
@@ -220,7 +210,6 @@ int main(void)
         cmocka_unit_test(test_duration_ends_the_grid_but_keeps_what_was_due),
         cmocka_unit_test(test_closed_loop_is_due_when_asked),
         cmocka_unit_test(test_closed_loop_ends_in_time),
-        cmocka_unit_test(test_stop_leaves_nothing_due),
         cmocka_unit_test(test_skip_counts_what_passed_and_keeps_the_grid),
         cmocka_unit_test(test_poisson_gaps_are_exponential),
         cmocka_unit_test(test_due_time_beyond_all_time_never_comes),

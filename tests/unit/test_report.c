@@ -45,7 +45,7 @@ static int setup(void **state)
     assert_int_equal(where_stats_new(&f->where, 10), 0);
     f->machine = (struct machine){.kernel = "Linux 6.1", .n_cpus = 2, .rx_coalesce_us = -1};
     f->summary = (struct report_summary){
-        .result = &f->result, .where = f->where, .machine = &f->machine, .is_final = true};
+        .result = &f->result, .where = f->where, .machine = &f->machine};
     f->report.context = (struct report_context){
         .options = &f->options,
         .clock = &f->clock_src,

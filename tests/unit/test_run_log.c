@@ -73,7 +73,7 @@ static void assert_content(const struct fixture *f, const char *expected)
 static void test_lines_have_the_time_of_what_happened(void **state)
 {
     struct fixture *f = *state;
-    struct record record = {.kind = RECORD_NOTICE, .at = NSEC_PER_SEC, .text = "something"};
+    struct record record = {.kind = RECORD_OUTAGE, .at = NSEC_PER_SEC, .text = "gone"};
     struct run_log *log;
 
     assert_int_equal(run_log_new(&log, f->path, false, &f->clock_src, NSEC_PER_SEC), 0);
@@ -82,7 +82,8 @@ static void test_lines_have_the_time_of_what_happened(void **state)
     run_log_line(log, "the end");
     assert_content(f, "");          /* written in batches */
     assert_int_equal(run_log_flush(log), 0);
-    assert_content(f, "2023-11-14T22:13:20.000000+00:00 something\n"
+    assert_content(f, "2023-11-14T22:13:20.000000+00:00 connection lost: gone; "
+                      "connecting again\n"
                       "2023-11-14T22:13:20.500000+00:00 the end\n");
     run_log_free(log);
 }

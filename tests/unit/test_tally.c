@@ -234,7 +234,7 @@ static void test_what_is_rare_wakes_the_reader(void **state)
 
     reply(f, 0, 100, false);
     assert_int_equal(read(f->report_fd, &count, sizeof(count)), -1);
-    tally_text(&f->tally, RECORD_NOTICE, &f->link, START, "look");
+    tally_text(&f->tally, RECORD_OUTAGE, &f->link, START, "look");
     assert_int_equal(read(f->report_fd, &count, sizeof(count)), sizeof(count));
 }
 
