@@ -169,6 +169,10 @@ static void put_clock(struct json_writer *w, const struct report *r,
     json_begin_object(w, "where");
     json_string(w, "validity", where_validity_text(where_stats_validity(where)));
     json_bool(w, "valid", where_validity_ok(where_stats_validity(where)));
+    put_ppm(w, "clock_skew_min_ppm", is_known && c->skew_told, c->skew_min);
+    put_ppm(w, "clock_skew_max_ppm", is_known && c->skew_told, c->skew_max);
+    put_if(w, "base_max_ns", is_known, c->base_max);
+    put_if(w, "pdv_error_max_ns", is_known, c->error_max);
 #define PUT_COUNT(name) json_u64(w, #name, where_stats_counts(where)->name);
     WHERE_COUNTS(PUT_COUNT)
 #undef PUT_COUNT

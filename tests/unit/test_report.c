@@ -332,6 +332,8 @@ static void test_json_has_all_keys_after_a_run(void **state)
     assert_has(f, "\"duration_ns\": 1000000000");
     assert_has(f, "\"forward_pdv_ns\": null");
     assert_has(f, "\"clock_skew_ppm\": null");
+    assert_has(f, "\"clock_skew_min_ppm\": null");
+    assert_has(f, "\"base_max_ns\": null");
     assert_has(f, "\"error\": null");
 }
 
@@ -398,6 +400,11 @@ static void test_json_lists_changes_of_the_path_and_the_clocks(void **state)
     f->report.ops->end(&f->report, &f->summary);
     assert_has(f, expected[0]);
     assert_has(f, expected[1]);
+    (void)snprintf(expected[0], sizeof(expected[0]), "\"base_max_ns\": %llu",
+                   (unsigned long long)where_stats_clock(f->where)->base_max);
+    assert_has(f, expected[0]);
+    assert_true(where_stats_clock(f->where)->base_max >
+                where_stats_clock(f->where)->base + NSEC_PER_MSEC);
     assert_has(f, "\"base_shifts\": 1");
 }
 
