@@ -56,24 +56,11 @@ struct report_ops {
     void (*end)(struct report *r, const struct report_summary *summary);
 };
 
-#define INTERVAL_CHANGES_MAX 16
-
-/* What came since the last interval was reported. */
-struct report_interval {
-    nsec_t began;                   /* [ns, monotonic] */
-    struct hist *service;
-    struct hist *response;
-    uint64_t late;
-    uint64_t lost;
-    struct where_change changes[INTERVAL_CHANGES_MAX];      /* further ones are in the document */
-    size_t n_changes;
-};
-
 struct report {
     const struct report_ops *ops;
     struct report_context context;
     bool has_begun;
-    struct report_interval interval;        /* the NDJSON stream's own */
+    struct report_stream *stream;   /* the NDJSON stream's own */
 };
 
 extern const struct report_ops report_text_ops;

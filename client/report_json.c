@@ -1,24 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The report for programs: one document, or a line for each event and the document in the last one.
- *
- * All fixed keys are there whatever happened, null where a value could not be had. Times are
- * integer nanoseconds, with _ns in the key.
- */
+#include "client/report_json.h"
+
 #include <stdio.h>
 #include <uuid.h>
 
-#include "client/json_writer.h"
-#include "client/report.h"
 #include "common/base.h"
 
-#define SCHEMA "tcptimer/1"
-
-/* Between two "interval" events of the stream. */
-#define INTERVAL NSEC_PER_SEC
-
-static void put_hist(struct json_writer *w, const char *key, const struct hist *h,
-                     const struct options *o)
+void report_json_hist(struct json_writer *w, const char *key, const struct hist *h,
+                      const struct options *o)
 {
     nsec_t low, high;
 
@@ -60,12 +49,12 @@ static void put_hist(struct json_writer *w, const char *key, const struct hist *
     json_end_object(w);
 }
 
-static void put_text(struct json_writer *w, const char *key, const char *text)
+void report_json_text(struct json_writer *w, const char *key, const char *text)
 {
     json_string(w, key, text[0] ? text : NULL);
 }
 
-static void put_if(struct json_writer *w, const char *key, bool is_known, uint64_t value)
+void report_json_known(struct json_writer *w, const char *key, bool is_known, uint64_t value)
 {
     if (is_known)
         json_u64(w, key, value);
@@ -73,7 +62,7 @@ static void put_if(struct json_writer *w, const char *key, bool is_known, uint64
         json_null(w, key);
 }
 
-static void put_uuid(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE])
+void report_json_uuid(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE])
 {
     char text[37];
 
@@ -82,7 +71,7 @@ static void put_uuid(struct json_writer *w, uint64_t seq, const uint8_t uuid[sta
     json_string(w, "uuid", text);
 }
 
-static void put_real_time(struct json_writer *w, const char *key, const struct report *r, nsec_t at)
+void report_json_time(struct json_writer *w, const char *key, const struct report *r, nsec_t at)
 {
     char text[CLOCK_RFC3339_SIZE];
 
@@ -114,7 +103,8 @@ static void put_part_hists(struct json_writer *w, const struct where_stats *wher
     for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++) {
         enum where_part part = part_keys[with_hist[i]].part;
 
-        put_hist(w, part_keys[with_hist[i]].key, where ? where_stats_hist(where, part) : NULL, o);
+        report_json_hist(w, part_keys[with_hist[i]].key,
+                         where ? where_stats_hist(where, part) : NULL, o);
     }
 }
 
@@ -126,10 +116,11 @@ static void put_ppm(struct json_writer *w, const char *key, bool is_known, doubl
         json_null(w, key);
 }
 
-static void put_change(struct json_writer *w, const struct report *r, const struct where_change *c)
+void report_json_change(struct json_writer *w, const struct report *r,
+                        const struct where_change *c)
 {
     json_begin_object(w, NULL);
-    put_real_time(w, "time", r, c->at);
+    report_json_time(w, "time", r, c->at);
     json_i64(w, "base_shift_ns", c->base_shift);
     json_i64(w, "forward_shift_ns", c->forward_shift);
     json_i64(w, "clock_step_ns", c->clock_step);
@@ -146,7 +137,7 @@ static void put_changes(struct json_writer *w, const struct report *r,
 
     json_begin_array(w, "changes");
     for (uint64_t i = n - MIN(n, (uint64_t)WHERE_CHANGES_KEPT); i < n; i++)
-        put_change(w, r, where_stats_change(where, i));
+        report_json_change(w, r, where_stats_change(where, i));
     json_end_array(w);
 }
 
@@ -158,10 +149,10 @@ static void put_clock(struct json_writer *w, const struct report *r,
     const struct where_clock *c = where ? where_stats_clock(where) : &none;
     bool is_known = c->n_messages > 0;
 
-    put_if(w, "base_ns", is_known, c->base);
+    report_json_known(w, "base_ns", is_known, c->base);
     put_ppm(w, "clock_skew_ppm", is_known && c->skew_told, c->skew);
     put_ppm(w, "clock_skew_error_ppm", is_known && c->skew_told, c->skew_error);
-    put_if(w, "pdv_error_ns", is_known, c->error);
+    report_json_known(w, "pdv_error_ns", is_known, c->error);
     if (!where) {
         json_null(w, "where");
         return;
@@ -171,8 +162,8 @@ static void put_clock(struct json_writer *w, const struct report *r,
     json_bool(w, "valid", where_validity_ok(where_stats_validity(where)));
     put_ppm(w, "clock_skew_min_ppm", is_known && c->skew_told, c->skew_min);
     put_ppm(w, "clock_skew_max_ppm", is_known && c->skew_told, c->skew_max);
-    put_if(w, "base_max_ns", is_known, c->base_max);
-    put_if(w, "pdv_error_max_ns", is_known, c->error_max);
+    report_json_known(w, "base_max_ns", is_known, c->base_max);
+    report_json_known(w, "pdv_error_max_ns", is_known, c->error_max);
 #define PUT_COUNT(name) json_u64(w, #name, where_stats_counts(where)->name);
     WHERE_COUNTS(PUT_COUNT)
 #undef PUT_COUNT
@@ -203,7 +194,7 @@ static void put_table(struct json_writer *w, const struct result *res,
         json_begin_object(w, p->name);
         json_u64(w, "response_rtt_ns", row.rtt);
         for (size_t k = 0; k < ARRAY_SIZE(part_keys); k++)
-            put_if(w, part_keys[k].key, report_knows_part(where, part_keys[k].part),
+            report_json_known(w, part_keys[k].key, report_knows_part(where, part_keys[k].part),
                    row.ns[part_keys[k].part]);
         json_u64(w, "messages", row.n_messages);
         json_end_object(w);
@@ -227,13 +218,13 @@ static void put_worst(struct json_writer *w, const struct report *r, struct wher
         const struct worst_message *m = &worst[i];
 
         json_begin_object(w, NULL);
-        put_uuid(w, m->seq, m->uuid);
-        put_real_time(w, "time", r, m->send);
+        report_json_uuid(w, m->seq, m->uuid);
+        report_json_time(w, "time", r, m->send);
         json_u64(w, "connection", m->conn);
         json_u64(w, "service_rtt_ns", m->service);
         json_u64(w, "response_rtt_ns", m->response);
         for (size_t k = 0; k < ARRAY_SIZE(part_keys); k++)
-            put_if(w, part_keys[k].key, is_told(&m->parts, part_keys[k].part),
+            report_json_known(w, part_keys[k].key, is_told(&m->parts, part_keys[k].part),
                    m->parts.ns[part_keys[k].part]);
         json_u64(w, "pdv_error_ns", m->parts.error);
         json_string(w, "cause", cause_name(m->cause));
@@ -251,7 +242,7 @@ static void put_outages(struct json_writer *w, const struct report *r, const str
         const struct outage *o = &res->outages[i];
 
         json_begin_object(w, NULL);
-        put_real_time(w, "time", r, o->began);
+        report_json_time(w, "time", r, o->began);
         json_i64(w, "began_ns", (int64_t)(o->began - res->began));
         json_u64(w, "duration_ns", o->length);
         json_bool(w, "over", o->is_over);
@@ -277,7 +268,7 @@ static void put_error(struct json_writer *w, enum run_error error, const char *m
     json_end_object(w);
 }
 
-static void put_options(struct json_writer *w, const struct options *o)
+void report_json_load(struct json_writer *w, const struct options *o)
 {
     static const char *const loads[] = {
         [ARRIVALS_CLOSED] = "closed_loop",
@@ -318,17 +309,17 @@ static void put_machine(struct json_writer *w, const struct machine *m, const st
         return;
     }
     json_begin_object(w, "environment");
-    put_text(w, "kernel", m->kernel);
-    put_text(w, "cpu", m->cpu);
+    report_json_text(w, "kernel", m->kernel);
+    report_json_text(w, "cpu", m->cpu);
     json_u64(w, "cpus", m->n_cpus);
-    put_text(w, "clock_source", m->clock_source);
-    put_text(w, "governor", m->governor);
-    put_text(w, "virtualization", m->virtualization);
-    put_if(w, "timer_slack_ns", m->timer_slack > 0, m->timer_slack);
+    report_json_text(w, "clock_source", m->clock_source);
+    report_json_text(w, "governor", m->governor);
+    report_json_text(w, "virtualization", m->virtualization);
+    report_json_known(w, "timer_slack_ns", m->timer_slack > 0, m->timer_slack);
     json_u64(w, "clock_cost_ns", m->clock_cost);
-    put_if(w, "thread_rtt_ns", m->thread_rtt > 0, m->thread_rtt);
+    report_json_known(w, "thread_rtt_ns", m->thread_rtt > 0, m->thread_rtt);
     json_bool(w, "floor_warning", hist_count(res->service) > 0 && machine_is_floor(m, median));
-    put_text(w, "device", m->device);
+    report_json_text(w, "device", m->device);
     json_begin_object(w, "offloads");
     for (enum machine_offload i = 0; i < OFFLOAD_COUNT; i++) {
         if (m->has_offload[i])
@@ -344,18 +335,17 @@ static void put_machine(struct json_writer *w, const struct machine *m, const st
     json_end_object(w);
 }
 
-static void put_document_keys(struct json_writer *w, struct report *r,
-                              const struct report_summary *s)
+void report_json_document(struct json_writer *w, struct report *r, const struct report_summary *s)
 {
     const struct options *o = r->context.options;
     const struct result *res = s->result;
 
-    json_string(w, "schema", SCHEMA);
+    json_string(w, "schema", REPORT_JSON_SCHEMA);
     json_string(w, "host", r->context.host);
-    put_text(w, "address", r->context.address);
+    report_json_text(w, "address", r->context.address);
     json_string(w, "protocol", !r->has_begun ? NULL : res->is_native ? "native" : "text");
-    put_real_time(w, "time", r, res->began);
-    put_options(w, o);
+    report_json_time(w, "time", r, res->began);
+    report_json_load(w, o);
     json_u64(w, "sent", res->sent);
     json_u64(w, "received", res->received);
     json_u64(w, "lost", res->lost);
@@ -366,12 +356,12 @@ static void put_document_keys(struct json_writer *w, struct report *r,
     json_u64(w, "not_sent", res->not_sent);
     json_u64(w, "omitted", res->omitted);
     json_u64(w, "duration_ns", res->ended - res->began);
-    put_hist(w, "service_rtt_ns", res->service, o);
-    put_hist(w, "response_rtt_ns", res->response, o);
+    report_json_hist(w, "service_rtt_ns", res->service, o);
+    report_json_hist(w, "response_rtt_ns", res->response, o);
     put_part_hists(w, s->where, o);
     put_clock(w, r, s->where);
-    put_hist(w, "lateness_ns", res->lateness, o);
-    put_hist(w, "connect_ns", res->connect, o);
+    report_json_hist(w, "lateness_ns", res->lateness, o);
+    report_json_hist(w, "connect_ns", res->connect, o);
     put_table(w, res, s->where, o);
     put_worst(w, r, s->where);
     json_u64(w, "n_outages", res->n_outages);
@@ -404,7 +394,7 @@ static void document_end(struct report *r, const struct report_summary *s)
     struct json_writer w = {.out = r->context.out, .pretty = true};
 
     json_begin_object(&w, NULL);
-    put_document_keys(&w, r, s);
+    report_json_document(&w, r, s);
     json_end_object(&w);
     json_end_line(&w);
 }
@@ -414,223 +404,4 @@ const struct report_ops report_json_ops = {
     .record = document_record,
     .interim = document_interim,
     .end = document_end,
-};
-
-/* ---- A line for each event ---- */
-
-static void begin_object(struct json_writer *w, struct report *r, const char *event)
-{
-    *w = (struct json_writer){.out = r->context.out};
-    json_begin_object(w, NULL);
-    json_string(w, "event", event);
-}
-
-static void begin_event(struct json_writer *w, struct report *r, const char *event, nsec_t at)
-{
-    begin_object(w, r, event);
-    put_real_time(w, "time", r, at);
-}
-
-static void end_event(struct json_writer *w)
-{
-    json_end_object(w);
-    json_end_line(w);
-}
-
-static void put_message(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE],
-                        uint32_t connection)
-{
-    put_uuid(w, seq, uuid);
-    json_u64(w, "connection", connection);
-}
-
-/* An interval is told even if nothing came in it. Without memory there are none. */
-static void stream_tick(struct report *r, nsec_t now)
-{
-    struct report_interval *i = &r->interval;
-    struct json_writer w;
-
-    if (!i->response || now - i->began < INTERVAL)
-        return;
-    begin_event(&w, r, "interval", now);
-    json_u64(&w, "duration_ns", now - i->began);
-    json_u64(&w, "received", hist_count(i->response));
-    json_u64(&w, "late", i->late);
-    json_u64(&w, "lost", i->lost);
-    put_hist(&w, "service_rtt_ns", i->service, r->context.options);
-    put_hist(&w, "response_rtt_ns", i->response, r->context.options);
-    json_begin_array(&w, "changes");
-    for (size_t k = 0; k < i->n_changes; k++)
-        put_change(&w, r, &i->changes[k]);
-    json_end_array(&w);
-    end_event(&w);
-
-    hist_reset(i->service);
-    hist_reset(i->response);
-    i->late = i->lost = 0;
-    i->n_changes = 0;
-    i->began = now;
-}
-
-static void stream_begin(struct report *r, const char *protocol)
-{
-    struct json_writer w;
-
-    r->interval.began = clock_now(r->context.clock);
-    if (hist_new(&r->interval.service) < 0 || hist_new(&r->interval.response) < 0)
-        r->interval.response = NULL;
-    begin_event(&w, r, "start", clock_now(r->context.clock));
-    json_string(&w, "schema", SCHEMA);
-    json_string(&w, "host", r->context.host);
-    put_text(&w, "address", r->context.address);
-    json_string(&w, "protocol", protocol);
-    put_options(&w, r->context.options);
-    end_event(&w);
-}
-
-static void stream_reply(struct report *r, const struct record *record)
-{
-    const struct where_sample *s = &record->reply.sample;
-    uint16_t arrival = s->flags & (SAMPLE_ARRIVAL | SAMPLE_ARRIVAL_SHARED);
-    uint16_t rx = s->flags & (SAMPLE_RX_KERNEL | SAMPLE_RX_SHARED);
-    struct json_writer w;
-
-    if (r->interval.response && !(s->flags & SAMPLE_OMIT)) {
-        hist_record(r->interval.service, record_service(record));
-        hist_record(r->interval.response, record_response(record));
-        r->interval.late += record_service(record) > r->context.options->timeout;
-    }
-    begin_event(&w, r, "reply", s->read);
-    put_message(&w, s->seq, s->uuid, s->conn);
-    json_u64(&w, "service_rtt_ns", record_service(record));
-    json_u64(&w, "response_rtt_ns", record_response(record));
-    json_u64(&w, "delta_ns", s->delta);
-    /* The two ways need a fit of the clocks, which comes in the end; these two are known now. */
-    put_if(&w, "residence_ns", arrival == SAMPLE_ARRIVAL, s->residence);
-    put_if(&w, "wakeup_ns", rx == SAMPLE_RX_KERNEL, s->read - s->rx);
-    json_bool(&w, "late", record_service(record) > r->context.options->timeout);
-    json_bool(&w, "resent", s->flags & SAMPLE_RESENT);
-    json_bool(&w, "omitted", s->flags & SAMPLE_OMIT);
-    end_event(&w);
-}
-
-static void stream_lost(struct report *r, const struct record *record, const char *why)
-{
-    struct json_writer w;
-
-    begin_event(&w, r, "lost", record->at);
-    put_message(&w, record->message.seq, record->message.uuid, record->connection);
-    json_string(&w, "why", why);
-    json_bool(&w, "omitted", record->message.omitted);
-    end_event(&w);
-}
-
-static void stream_outage(struct report *r, const struct record *record)
-{
-    bool is_over = record->kind == RECORD_RESTORED;
-    struct json_writer w;
-
-    begin_event(&w, r, "outage", record->at);
-    json_u64(&w, "connection", record->connection);
-    json_bool(&w, "over", is_over);
-    if (is_over) {
-        json_u64(&w, "duration_ns", record->outage.length);
-        json_u64(&w, "lost", record->outage.n_lost);
-        json_u64(&w, "resent", record->outage.n_resent);
-        json_u64(&w, "not_sent", record->outage.n_not_sent);
-    } else {
-        json_string(&w, "reason", record->text);
-    }
-    end_event(&w);
-}
-
-static void stream_error(struct report *r, const struct record *record, const char *code)
-{
-    struct json_writer w;
-
-    begin_event(&w, r, "error", record->at);
-    json_string(&w, "code", code);
-    json_string(&w, "message", record->text);
-    end_event(&w);
-}
-
-static void stream_record(struct report *r, const struct record *record)
-{
-    switch ((enum record_kind)record->kind) {
-    case RECORD_CONNECTED:
-        return;
-    case RECORD_REPLY:
-        stream_reply(r, record);
-        return;
-    case RECORD_OVERDUE:
-        stream_lost(r, record, "timeout");
-        return;
-    case RECORD_MISSING:
-        r->interval.lost += !record->message.omitted;
-        stream_lost(r, record, "passed_over");
-        return;
-    case RECORD_LOST:
-        r->interval.lost += !record->message.omitted;
-        stream_lost(r, record, "connection_lost");
-        return;
-    case RECORD_WRONG:
-        stream_error(r, record, "wrong_reply");
-        return;
-    case RECORD_OUTAGE:
-    case RECORD_RESTORED:
-        stream_outage(r, record);
-        return;
-    }
-}
-
-/* Told with the interval in which it was found, up to two minutes after it happened. */
-static void stream_change(struct report *r, const struct where_change *change)
-{
-    struct report_interval *i = &r->interval;
-
-    if (i->n_changes < INTERVAL_CHANGES_MAX)
-        i->changes[i->n_changes++] = *change;
-}
-
-static void stream_summary(struct report *r, const struct report_summary *s, const char *event)
-{
-    struct json_writer w;
-
-    begin_object(&w, r, event);         /* the document has a time of its own */
-    put_document_keys(&w, r, s);
-    end_event(&w);
-}
-
-/* Asked for by a signal: the document so far. */
-static void stream_interim(struct report *r, const struct report_summary *s)
-{
-    stream_summary(r, s, "interval");
-}
-
-static void stream_end(struct report *r, const struct report_summary *s)
-{
-    const struct result *res = s->result;
-    struct json_writer w;
-
-    if (!r->has_begun)
-        stream_begin(r, NULL);
-    if (res->error != RUN_ERROR_NONE) {
-        begin_event(&w, r, "error", clock_now(r->context.clock));
-        json_string(&w, "code", run_error_name(res->error));
-        json_string(&w, "message", res->message);
-        end_event(&w);
-    }
-    stream_summary(r, s, "end");
-    hist_free(r->interval.service);
-    hist_free(r->interval.response);
-    r->interval = (struct report_interval){.began = 0};
-}
-
-const struct report_ops report_json_stream_ops = {
-    .begin = stream_begin,
-    .record = stream_record,
-    .tick = stream_tick,
-    .change = stream_change,
-    .interim = stream_interim,
-    .end = stream_end,
 };
