@@ -85,27 +85,22 @@ void report_json_time(struct json_writer *w, const char *key, const struct repor
 
 /* ---- Where the time went ---- */
 
-static const struct {
-    enum where_part part;
-    const char *key;
-} part_keys[] = {
-    {PART_QUEUED, "queued_ns"},         {PART_BASE, "base_ns"},
-    {PART_FORWARD, "forward_pdv_ns"},   {PART_RESIDENCE, "residence_ns"},
-    {PART_RETURN, "return_pdv_ns"},     {PART_WAKEUP, "wakeup_ns"},
-    {PART_UNSPLIT, "unsplit_ns"},
+static const char *const part_keys[PART_COUNT] = {
+    [PART_QUEUED] = "queued_ns",         [PART_BASE] = "base_ns",
+    [PART_FORWARD] = "forward_pdv_ns",   [PART_RESIDENCE] = "residence_ns",
+    [PART_RETURN] = "return_pdv_ns",     [PART_WAKEUP] = "wakeup_ns",
+    [PART_UNSPLIT] = "unsplit_ns",
 };
 
 static void put_part_hists(struct json_writer *w, const struct where_stats *where,
                            const struct options *o)
 {
-    static const size_t with_hist[] = {2, 4, 3, 5};     /* of part_keys */
+    static const enum where_part with_hist[] = {PART_FORWARD, PART_RETURN, PART_RESIDENCE,
+                                                PART_WAKEUP};
 
-    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++) {
-        enum where_part part = part_keys[with_hist[i]].part;
-
-        report_json_hist(w, part_keys[with_hist[i]].key,
-                         where ? where_stats_hist(where, part) : NULL, o);
-    }
+    for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++)
+        report_json_hist(w, part_keys[with_hist[i]],
+                         where ? where_stats_hist(where, with_hist[i]) : NULL, o);
 }
 
 static void put_ppm(struct json_writer *w, const char *key, bool is_known, double skew)
@@ -193,9 +188,8 @@ static void put_table(struct json_writer *w, const struct result *res,
         }
         json_begin_object(w, p->name);
         json_u64(w, "response_rtt_ns", row.rtt);
-        for (size_t k = 0; k < ARRAY_SIZE(part_keys); k++)
-            report_json_known(w, part_keys[k].key, report_knows_part(where, part_keys[k].part),
-                   row.ns[part_keys[k].part]);
+        for (enum where_part part = 0; part < PART_COUNT; part++)
+            report_json_known(w, part_keys[part], report_knows_part(where, part), row.ns[part]);
         json_u64(w, "messages", row.n_messages);
         json_end_object(w);
     }
@@ -223,9 +217,8 @@ static void put_worst(struct json_writer *w, const struct report *r, struct wher
         json_u64(w, "connection", m->conn);
         json_u64(w, "service_rtt_ns", m->service);
         json_u64(w, "response_rtt_ns", m->response);
-        for (size_t k = 0; k < ARRAY_SIZE(part_keys); k++)
-            report_json_known(w, part_keys[k].key, is_told(&m->parts, part_keys[k].part),
-                   m->parts.ns[part_keys[k].part]);
+        for (enum where_part part = 0; part < PART_COUNT; part++)
+            report_json_known(w, part_keys[part], is_told(&m->parts, part), m->parts.ns[part]);
         json_u64(w, "pdv_error_ns", m->parts.error);
         json_string(w, "cause", cause_name(m->cause));
         json_end_object(w);
