@@ -68,8 +68,8 @@ extern const struct report_ops report_json_ops;
 extern const struct report_ops report_json_stream_ops;
 extern const struct report_ops report_csv_ops;
 
-/* Whether the text report has a row for each reply. */
-bool report_text_shows_rows(const struct options *o);
+/* The writer of an output. */
+const struct report_ops *report_find(enum output output);
 
 /* Whether the analysis could tell this part apart for any message at all. */
 static inline bool report_knows_part(const struct where_stats *where, enum where_part part)

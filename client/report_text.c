@@ -49,7 +49,7 @@ static void text_begin(struct report *r, const char *protocol)
 }
 
 /* Rows scroll by while they come slowly enough to be read, as with ping. */
-bool report_text_shows_rows(const struct options *o)
+static bool shows_rows(const struct options *o)
 {
     if (o->output != OUTPUT_TEXT || o->quiet)
         return false;
@@ -65,7 +65,7 @@ static void text_record(struct report *r, const struct record *record)
     nsec_t service;
 
     /* Another kind is shorter, and what lies behind it is not ours to read. */
-    if (record->kind != RECORD_REPLY || !report_text_shows_rows(o))
+    if (record->kind != RECORD_REPLY || !shows_rows(o))
         return;
     service = record_service(record);
     if (o->timestamps) {

@@ -414,21 +414,6 @@ static int start_runners(struct run *run)
     return 0;
 }
 
-static const struct report_ops *find_report(enum output output)
-{
-    switch (output) {
-    case OUTPUT_TEXT:
-        return &report_text_ops;
-    case OUTPUT_JSON:
-        return &report_json_ops;
-    case OUTPUT_JSON_STREAM:
-        return &report_json_stream_ops;
-    case OUTPUT_CSV:
-        return &report_csv_ops;
-    }
-    return &report_text_ops;
-}
-
 static int init(struct run *run, const struct options *o)
 {
     *run = (struct run){
@@ -437,7 +422,7 @@ static int init(struct run *run, const struct options *o)
         .signal_fd = -1,
         .report_fd = -1,
         .report = {
-            .ops = find_report(o->output),
+            .ops = report_find(o->output),
             .context = {.options = o, .clock = &clock_system, .host = o->host,
                         .address = run->address, .out = stdout},
         },
