@@ -5,6 +5,7 @@
 
 #include "client/options.h"
 #include "client/run.h"
+#include "client/verdict.h"
 #include "client/warnings.h"
 #include "common/version.h"
 

@@ -338,7 +338,7 @@ static int set_log_file(struct option_parser *p, const char *arg)
 
 static int set_fail_if(struct option_parser *p, const char *arg)
 {
-    p->o.fail_if = arg;             /* its syntax is checked in the end, with words of its own */
+    p->fail_if = arg;               /* read in the end, with words of its own if it is wrong */
     return 0;
 }
 

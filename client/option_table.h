@@ -19,6 +19,7 @@ struct option_parser {
     bool has_rate;
     bool has_arrivals;
     bool has_output;
+    const char *fail_if;            /* NULL = not given */
     bool help;
     bool version;
 };

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "client/option_table.h"
-#include "client/slo.h"
 #include "common/base.h"
 
 #define DEFAULT_TIMEOUT (5 * NSEC_PER_SEC)
@@ -112,12 +111,11 @@ static int check(struct option_parser *p, char ret_error[static OPTIONS_ERROR_SI
     if (o->source_port > 0 && o->source_port + o->connections - 1 > UINT16_MAX)
         return fail(ret_error, "--cport '%u': expected room for %u ports up to 65535",
                     o->source_port, o->connections);
-    if (o->fail_if) {
-        struct slo slo;
+    if (p->fail_if) {
         char why[SLO_ERROR_SIZE];
 
-        if (slo_parse(o->fail_if, &slo, why) < 0)
-            return fail(ret_error, "--fail-if '%.80s': %s", o->fail_if, why);
+        if (slo_parse(p->fail_if, &o->slo, why) < 0)
+            return fail(ret_error, "--fail-if '%.80s': %s", p->fail_if, why);
     }
     return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "client/slo.h"
 #include "common/clock.h"
 
 #define DEFAULT_HOST "127.0.0.1"
@@ -75,7 +76,7 @@ struct options {
     const char *hgrm_path;
     bool log;
     const char *log_path;           /* NULL = the default place */
-    const char *fail_if;
+    struct slo slo;                 /* --fail-if; no conditions = not given */
 };
 
 /* Neither -c nor -w: the run ends when it is told to, and a lost connection is an outage. */

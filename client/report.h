@@ -35,8 +35,8 @@ struct report_summary {
     uint64_t n_dropped;             /* records that the reporter missed */
     struct where_stats *where;      /* borrowed; NULL if there was no run */
     const struct machine *machine;  /* borrowed; likewise */
-    struct slo slo;
-    bool slo_met[SLO_CONDITIONS_MAX];
+    bool slo_met[SLO_CONDITIONS_MAX];       /* of the conditions in the options */
+    bool is_slo_met;                /* any of them */
 };
 
 struct report;

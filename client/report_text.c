@@ -321,11 +321,11 @@ static void print_machine(FILE *out, const struct machine *m, nsec_t median)
                       "more than a tenth of the median\n", ms((double)m->thread_rtt));
 }
 
-static void print_slo(FILE *out, const struct report_summary *s)
+static void print_slo(FILE *out, const struct slo *slo, const bool met[static SLO_CONDITIONS_MAX])
 {
-    for (size_t i = 0; i < s->slo.n_conditions; i++) {
-        if (s->slo_met[i])
-            (void)fprintf(out, "failed: %s\n", s->slo.conditions[i].text);
+    for (size_t i = 0; i < slo->n_conditions; i++) {
+        if (met[i])
+            (void)fprintf(out, "failed: %s\n", slo->conditions[i].text);
     }
 }
 
@@ -351,7 +351,7 @@ static void print_summary(struct report *r, const struct report_summary *s)
         print_worst(out, s->where, digits);
         print_machine(out, s->machine, hist_value_at_percentile(res->service, 50));
     }
-    print_slo(out, s);
+    print_slo(out, &r->context.options->slo, s->slo_met);
 }
 
 static void text_end(struct report *r, const struct report_summary *s)

@@ -20,7 +20,7 @@
 #include "client/run_log.h"
 #include "client/runner.h"
 #include "client/share.h"
-#include "client/slo.h"
+#include "client/verdict.h"
 #include "client/warnings.h"
 #include "common/base.h"
 
@@ -213,6 +213,7 @@ static struct report_summary summarise(struct run *run, const struct result *res
         .is_interrupted = run->is_interrupted,
     };
 
+    s.is_slo_met = slo_judge(&run->options->slo, result, s.slo_met);
     if (run->analysis) {
         analysis_close(run->analysis);
         tell_changes(run);
@@ -474,29 +475,6 @@ static void tear_down(struct run *run)
 
 /* ---- The end ---- */
 
-static int judge(struct run *run, struct report_summary *s)
-{
-    const struct result *r = s->result;
-    bool is_met = false;
-    char why[SLO_ERROR_SIZE];
-
-    if (run->options->fail_if && slo_parse(run->options->fail_if, &s->slo, why) == 0) {
-        for (size_t i = 0; i < s->slo.n_conditions; i++) {
-            s->slo_met[i] = slo_is_met(&s->slo.conditions[i],
-                                       slo_value(&s->slo.conditions[i], r));
-            is_met = is_met || s->slo_met[i];
-        }
-    }
-
-    if (run->is_forced)
-        return EXIT_FORCED;
-    if (r->error != RUN_ERROR_NONE)
-        return EXIT_ERROR;
-    if (is_met)
-        return EXIT_SLO_MET;
-    return r->lost > 0 ? EXIT_REPLIES_MISSING : EXIT_ALL_IN;
-}
-
 static void log_end(struct run *run)
 {
     const struct result *r = &run->total;
@@ -555,7 +533,7 @@ static int finish(struct run *run)
     if (run->total.error != RUN_ERROR_NONE)
         warnings_say("%s", run->total.message);
 
-    status = judge(run, &s);
+    status = verdict_of(&run->total, run->is_forced, s.is_slo_met);
     run->report.ops->end(&run->report, &s);
     flush_output(run);
     if (s.n_dropped > 0 && has_rows(run->options))

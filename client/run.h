@@ -9,15 +9,7 @@
 
 #include "client/options.h"
 
-enum {
-    EXIT_ALL_IN = 0,
-    EXIT_REPLIES_MISSING = 1,
-    EXIT_ERROR = 2,
-    EXIT_FORCED = 3,
-    EXIT_SLO_MET = 4,
-};
-
-/* Return: the exit status. */
+/* Return: the exit status, see verdict.h. */
 int run_measurement(const struct options *o);
 
 /* Reports that the command line is wrong, in the output that it asks for. Return: EXIT_ERROR. */

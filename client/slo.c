@@ -185,3 +185,17 @@ double slo_value(const struct slo_condition *c, const struct result *r)
     }
     return NAN;
 }
+
+bool slo_judge(const struct slo *slo, const struct result *r,
+               bool ret_met[static SLO_CONDITIONS_MAX])
+{
+    bool is_met = false;
+
+    for (size_t i = 0; i < slo->n_conditions; i++) {
+        const struct slo_condition *c = &slo->conditions[i];
+
+        ret_met[i] = slo_is_met(c, slo_value(c, r));
+        is_met = is_met || ret_met[i];
+    }
+    return is_met;
+}

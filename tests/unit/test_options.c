@@ -156,7 +156,8 @@ static void test_values_are_taken_as_given(void **state)
     assert_string_equal(o.hgrm_path, "out.hgrm");
     assert_true(o.log);
     assert_string_equal(o.log_path, "log");
-    assert_string_equal(o.fail_if, "p99>5ms");
+    assert_int_equal(o.slo.n_conditions, 1);
+    assert_string_equal(o.slo.conditions[0].text, "p99>5ms");
 }
 
 static void test_optional_values_have_defaults(void **state)

@@ -107,7 +107,7 @@ static void test_text_names_failed_conditions(void **state)
     struct report_fixture *f = *state;
     char why[SLO_ERROR_SIZE];
 
-    assert_int_equal(slo_parse("p50>1ms,lost>5", &f->summary.slo, why), 0);
+    assert_int_equal(slo_parse("p50>1ms,lost>5", &f->options.slo, why), 0);
     f->summary.slo_met[0] = true;
     report_fixture_begin(f, &report_text_ops);
     report_fixture_measure(f);

@@ -75,6 +75,30 @@ static void test_the_list_keeps_order_and_words(void **state)
     assert_string_equal(slo.conditions[2].text, "loss>0%");
 }
 
+static void test_one_condition_that_is_met_is_enough(void **state)
+{
+    bool met[SLO_CONDITIONS_MAX] = {false};
+    const struct slo none = {.n_conditions = 0};
+    char why[SLO_ERROR_SIZE];
+    struct result r;
+    struct slo slo;
+
+    (void)state;
+    assert_int_equal(result_init(&r), 0);
+    r.sent = 10;
+    r.lost = 2;
+    assert_int_equal(slo_parse("loss>50%,lost>1,late>0", &slo, why), 0);
+    assert_true(slo_judge(&slo, &r, met));
+    assert_false(met[0]);
+    assert_true(met[1]);
+    assert_false(met[2]);
+    r.lost = 1;
+    assert_false(slo_judge(&slo, &r, met));
+    assert_false(met[1]);
+    assert_false(slo_judge(&none, &r, met));
+    result_deinit(&r);
+}
+
 static void assert_refused(const char *text, const char *word)
 {
     struct slo slo;
@@ -112,6 +136,7 @@ int main(void)
         cmocka_unit_test(test_counts_are_plain_numbers),
         cmocka_unit_test(test_what_is_not_known_fails),
         cmocka_unit_test(test_the_list_keeps_order_and_words),
+        cmocka_unit_test(test_one_condition_that_is_met_is_enough),
         cmocka_unit_test(test_an_error_names_the_part_and_what_was_expected),
     };
 

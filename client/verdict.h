@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Verdict: how a run went, in one number: the exit status.
+ *
+ * Pure: what the run has to show is given.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "client/result.h"
+
+enum {
+    EXIT_ALL_IN = 0,
+    EXIT_REPLIES_MISSING = 1,
+    EXIT_ERROR = 2,
+    EXIT_FORCED = 3,
+    EXIT_SLO_MET = 4,
+};
+
+/**
+ * verdict_of() - judge a run
+ * @r:          what it produced
+ * @is_forced:  whether a second interrupt ended it
+ * @is_slo_met: whether a condition of --fail-if is true of it
+ *
+ * Where several hold, being forced counts most, then an error, then a condition that is met.
+ *
+ * Return: the exit status.
+ */
+int verdict_of(const struct result *r, bool is_forced, bool is_slo_met);
