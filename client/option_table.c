@@ -7,6 +7,7 @@
 
 #include "common/base.h"
 #include "common/parse.h"
+#include "common/proto.h"
 
 #define DEFAULT_BUSY_POLL (100 * NSEC_PER_USEC)
 
@@ -14,7 +15,6 @@
 #define THREADS_MAX 1024
 #define IN_FLIGHT_MAX 1000000
 #define WORST_MAX 1000
-#define PAYLOAD_MAX 65536
 #define RATE_MAX 1e9
 
 #define EXPECT_DURATION "a duration such as 10ms, 2s or 1.5 (seconds)"
@@ -146,7 +146,7 @@ static int set_payload(const char *arg, uint32_t *ret)
     uint64_t bytes;
     int r = parse_size(arg, &bytes);
 
-    if (r == 0 && bytes > PAYLOAD_MAX)
+    if (r == 0 && bytes > PROTO_PADDING_MAX)
         r = -ERANGE;
     if (r == 0)
         *ret = (uint32_t)bytes;

@@ -9,6 +9,7 @@
 
 #include "client/option_table.h"
 #include "common/base.h"
+#include "common/proto.h"
 
 #define DEFAULT_TIMEOUT (5 * NSEC_PER_SEC)
 #define DEFAULT_WORST 10
@@ -51,7 +52,7 @@ void options_print_help(FILE *out)
     (void)fprintf(out,
                   "Usage: tcptimer [OPTION]... [HOST[:PORT]]            (%s:%d)\n"
                   "Measures the response time of TCP against tcptimerd, and says where it went.\n",
-                  DEFAULT_HOST, DEFAULT_PORT);
+                  DEFAULT_HOST, PROTO_PORT);
     for (size_t i = 0; (e = option_table_at(i)) != NULL; i++) {
         if (!e->info.help)
             continue;
@@ -237,7 +238,7 @@ int options_parse(int argc, char **argv, struct options *ret,
 {
     struct option_parser p = {
         .o = {
-            .port = DEFAULT_PORT,
+            .port = PROTO_PORT,
             .family = AF_UNSPEC,
             .dscp = -1,
             .timeout = DEFAULT_TIMEOUT,

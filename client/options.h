@@ -17,7 +17,6 @@
 #include "common/clock.h"
 
 #define DEFAULT_HOST "127.0.0.1"
-#define DEFAULT_PORT 47945
 
 enum arrivals {
     ARRIVALS_CLOSED,                /* the next message leaves when the reply is in */

@@ -18,6 +18,9 @@
 
 #include "common/clock.h"
 
+/* TCP port of the service. */
+#define PROTO_PORT 47945
+
 /* The versions that this code speaks. */
 #define PROTO_VERSION_MIN 1
 #define PROTO_VERSION_MAX 1

@@ -11,6 +11,7 @@
 #include "common/addr.h"
 #include "common/base.h"
 #include "common/parse.h"
+#include "common/proto.h"
 
 enum kind {
     KIND_NUMBER,                    /* uint32_t */
@@ -107,7 +108,7 @@ const struct config_key *config_key(size_t n)
 void config_init(struct config *c)
 {
     *c = (struct config){
-        .port = CONFIG_PORT,
+        .port = PROTO_PORT,
         .limits = {
             .max_clients = 10000,
             .idle_timeout = 300 * NSEC_PER_SEC,

@@ -14,9 +14,6 @@
 #include "common/clock.h"
 #include "daemon/conn.h"
 
-/* TCP port of the service. */
-#define CONFIG_PORT 47945
-
 #define CONFIG_WORKERS_MAX 1024
 
 enum log_target {
