@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 #include "client/cause.h"
-#include "client/inflight.h"
 #include "client/where.h"
 #include "common/clock.h"
+#include "common/proto.h"
 #include "common/ring.h"
 
 enum record_kind {
@@ -46,7 +46,7 @@ struct record {
         } reply;
         struct {
             uint64_t seq;
-            uint8_t uuid[UUID_SIZE];
+            uint8_t uuid[PROTO_UUID_LEN];
             bool omitted;           /* warm-up: in no count */
         } message;
         struct {

@@ -9,8 +9,6 @@
 #include "common/base.h"
 #include "common/parse.h"
 
-#define UUID_TEXT_SIZE 37
-
 static void print(char ret_line[static RECORD_LINE_SIZE], const char *format, ...) _printf_(2, 3);
 
 static void print(char ret_line[static RECORD_LINE_SIZE], const char *format, ...)
@@ -27,7 +25,7 @@ static void print_reply(const struct record *record, nsec_t timeout,
 {
     const struct where_sample *s = &record->reply.sample;
     const double ms = (double)NSEC_PER_MSEC;
-    char uuid[UUID_TEXT_SIZE];
+    char uuid[UUID_STR_LEN];
 
     uuid_unparse_lower(s->uuid, uuid);
     print(ret_line, "reply to message %" PRIu64 " (%s): service RTT %.6f ms, response RTT %.6f ms, "
@@ -40,7 +38,7 @@ static void print_reply(const struct record *record, nsec_t timeout,
 static void print_missing(const struct record *record, const char *why,
                           char ret_line[static RECORD_LINE_SIZE])
 {
-    char uuid[UUID_TEXT_SIZE];
+    char uuid[UUID_STR_LEN];
 
     uuid_unparse_lower(record->message.uuid, uuid);
     print(ret_line, "no reply to message %" PRIu64 " (%s)%s", record->message.seq, uuid, why);

@@ -22,7 +22,7 @@ static void csv_begin(struct report *r, _unused_ const char *protocol)
 
 static void csv_record(struct report *r, const struct record *record)
 {
-    char uuid[37];
+    char uuid[UUID_STR_LEN];
 
     if (record->kind != RECORD_MISSING && record->kind != RECORD_LOST)
         return;
@@ -45,7 +45,7 @@ static void csv_row(void *ctx, const struct where_sample *s, const struct where_
     struct report *r = ctx;
     FILE *out = r->context.out;
     nsec_t service = s->read - s->send;
-    char uuid[37];
+    char uuid[UUID_STR_LEN];
 
     uuid_unparse_lower(s->uuid, uuid);
     (void)fprintf(out,

@@ -62,9 +62,10 @@ void report_json_known(struct json_writer *w, const char *key, bool is_known, ui
         json_null(w, key);
 }
 
-void report_json_uuid(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE])
+void report_json_uuid(struct json_writer *w, uint64_t seq,
+                      const uint8_t uuid[static PROTO_UUID_LEN])
 {
-    char text[37];
+    char text[UUID_STR_LEN];
 
     uuid_unparse_lower(uuid, text);
     json_u64(w, "seq", seq);

@@ -28,7 +28,8 @@ void report_json_text(struct json_writer *w, const char *key, const char *text);
 void report_json_known(struct json_writer *w, const char *key, bool is_known, uint64_t value);
 
 /* A message by its number and its UUID. */
-void report_json_uuid(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE]);
+void report_json_uuid(struct json_writer *w, uint64_t seq,
+                      const uint8_t uuid[static PROTO_UUID_LEN]);
 
 /* Wall time of a moment on the monotonic clock; null if that is 0. */
 void report_json_time(struct json_writer *w, const char *key, const struct report *r, nsec_t at);

@@ -63,8 +63,8 @@ static void end_event(struct json_writer *w)
     json_end_line(w);
 }
 
-static void put_message(struct json_writer *w, uint64_t seq, const uint8_t uuid[static UUID_SIZE],
-                        uint32_t connection)
+static void put_message(struct json_writer *w, uint64_t seq,
+                        const uint8_t uuid[static PROTO_UUID_LEN], uint32_t connection)
 {
     report_json_uuid(w, seq, uuid);
     json_u64(w, "connection", connection);

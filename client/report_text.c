@@ -61,7 +61,7 @@ static void text_record(struct report *r, const struct record *record)
     const struct options *o = r->context.options;
     const struct where_sample *s = &record->reply.sample;
     FILE *out = r->context.out;
-    char uuid[37], stamp[CLOCK_RFC3339_SIZE];
+    char uuid[UUID_STR_LEN], stamp[CLOCK_RFC3339_SIZE];
     nsec_t service;
 
     /* Another kind is shorter, and what lies behind it is not ours to read. */
@@ -287,7 +287,7 @@ static void print_worst(FILE *out, struct where_stats *where, int digits)
 {
     size_t n = 0;
     const struct worst_message *worst = where_stats_worst(where, &n);
-    char uuid[37];
+    char uuid[UUID_STR_LEN];
 
     if (n == 0)
         return;

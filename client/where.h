@@ -18,8 +18,7 @@
 #include <stdint.h>
 
 #include "common/clock.h"
-
-#define WHERE_UUID_LEN 16
+#include "common/proto.h"
 
 /* As many connections can have minima of their own: their paths may differ (ECMP goes by port).
  * With more, or with too few messages in each, all share one pair. */
@@ -64,7 +63,7 @@ struct where_sample {
 
     nsec_t delta;           /* as the server told it: for rows only */
     uint64_t seq;
-    uint8_t uuid[WHERE_UUID_LEN];
+    uint8_t uuid[PROTO_UUID_LEN];
     uint32_t conn;          /* slot of the connection, counted from 0 */
     uint16_t flags;         /* SAMPLE_* */
     uint16_t note;          /* 0, or see where_window_note() */

@@ -16,7 +16,7 @@
 
 struct worst_message {
     uint64_t seq;
-    uint8_t uuid[WHERE_UUID_LEN];
+    uint8_t uuid[PROTO_UUID_LEN];
     uint32_t conn;              /* slot of its connection */
     nsec_t send;                /* client's monotonic clock [ns] */
     nsec_t response;            /* read - due [ns] */

@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <uuid/uuid.h>
+#include <uuid.h>
 
 #include "common/base.h"
 

@@ -8,7 +8,7 @@
 #define TIMEOUT (5 * NSEC_PER_SEC)
 #define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 
-static const uint8_t uuid[UUID_SIZE] = {0xf4, 0x7a, 0xc1, 0x0b, 0x58, 0xcc, 0x43, 0x72,
+static const uint8_t uuid[PROTO_UUID_LEN] = {0xf4, 0x7a, 0xc1, 0x0b, 0x58, 0xcc, 0x43, 0x72,
                                         0xa5, 0x67, 0x0e, 0x02, 0xb2, 0xc3, 0xd4, 0x79};
 
 static void assert_line(const struct record *record, const char *expected)
@@ -27,7 +27,7 @@ static void test_reply_has_both_times_and_the_delta(void **state)
     };
 
     (void)state;
-    memcpy(record.reply.sample.uuid, uuid, UUID_SIZE);
+    memcpy(record.reply.sample.uuid, uuid, PROTO_UUID_LEN);
     assert_line(&record, "reply to message 7 (" UUID "): service RTT 1.500000 ms, response RTT "
                 "1.501000 ms, delta 1.000000 ms");
 }
@@ -50,7 +50,7 @@ static void test_messages_without_reply_say_why(void **state)
     struct record record = {.kind = RECORD_OVERDUE, .message = {.seq = 3}};
 
     (void)state;
-    memcpy(record.message.uuid, uuid, UUID_SIZE);
+    memcpy(record.message.uuid, uuid, PROTO_UUID_LEN);
     assert_line(&record, "no reply to message 3 (" UUID ") within 5s");
     record.kind = RECORD_MISSING;
     assert_line(&record, "no reply to message 3 (" UUID "), a later one was answered");
