@@ -48,6 +48,7 @@ struct record {
             uint64_t seq;
             uint8_t uuid[PROTO_UUID_LEN];
             bool omitted;           /* warm-up: in no count */
+            bool was_overdue;       /* there was a RECORD_OVERDUE of it */
         } message;
         struct {
             nsec_t length;

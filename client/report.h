@@ -60,6 +60,7 @@ struct report {
     const struct report_ops *ops;
     struct report_context context;
     bool has_begun;
+    uint64_t n_dropped;             /* records that the reporter missed so far */
     struct report_stream *stream;   /* the NDJSON stream's own */
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client/record_text.h"
 #include "client/report_json.h"
 #include "common/base.h"
 
@@ -22,6 +23,7 @@ struct report_stream {
     uint64_t lost;
     struct where_change changes[INTERVAL_CHANGES_MAX];      /* further ones are in the document */
     size_t n_changes;
+    uint64_t n_dropped;             /* in the intervals before */
 };
 
 static struct report_stream *stream_free(struct report_stream *s)
@@ -71,18 +73,17 @@ static void put_message(struct json_writer *w, uint64_t seq,
 }
 
 /* An interval is told even if nothing came in it. Without memory there are none. */
-static void stream_tick(struct report *r, nsec_t now)
+static void put_interval(struct report *r, nsec_t now)
 {
     struct report_stream *i = r->stream;
     struct json_writer w;
 
-    if (!i || now - i->began < INTERVAL)
-        return;
     begin_event(&w, r, "interval", now);
     json_u64(&w, "duration_ns", now - i->began);
     json_u64(&w, "received", hist_count(i->response));
     json_u64(&w, "late", i->late);
     json_u64(&w, "lost", i->lost);
+    json_u64(&w, "records_dropped", r->n_dropped - i->n_dropped);
     report_json_hist(&w, "service_rtt_ns", i->service, r->context.options);
     report_json_hist(&w, "response_rtt_ns", i->response, r->context.options);
     json_begin_array(&w, "changes");
@@ -95,7 +96,14 @@ static void stream_tick(struct report *r, nsec_t now)
     hist_reset(i->response);
     i->late = i->lost = 0;
     i->n_changes = 0;
+    i->n_dropped = r->n_dropped;
     i->began = now;
+}
+
+static void stream_tick(struct report *r, nsec_t now)
+{
+    if (r->stream && now - r->stream->began >= INTERVAL)
+        put_interval(r, now);
 }
 
 static void stream_begin(struct report *r, const char *protocol)
@@ -138,15 +146,31 @@ static void stream_reply(struct report *r, const struct record *record)
     end_event(&w);
 }
 
+/* It is certain that no reply comes any more. */
 static void stream_lost(struct report *r, const struct record *record, const char *why)
 {
     struct json_writer w;
 
-    if (r->stream && record->kind != RECORD_OVERDUE && !record->message.omitted)
+    if (r->stream && !record->message.omitted)
         r->stream->lost++;
     begin_event(&w, r, "lost", record->at);
     put_message(&w, record->message.seq, record->message.uuid, record->connection);
     json_string(&w, "why", why);
+    json_bool(&w, "omitted", record->message.omitted);
+    end_event(&w);
+}
+
+/* Its reply may still come, and is late then. */
+static void stream_overdue(struct report *r, const struct record *record)
+{
+    char line[RECORD_LINE_SIZE];
+    struct json_writer w;
+
+    record_text_format(record, r->context.options->timeout, line);
+    begin_event(&w, r, "error", record->at);
+    json_string(&w, "code", "overdue");
+    json_string(&w, "message", line);
+    put_message(&w, record->message.seq, record->message.uuid, record->connection);
     json_bool(&w, "omitted", record->message.omitted);
     end_event(&w);
 }
@@ -189,13 +213,13 @@ static void stream_record(struct report *r, const struct record *record)
         stream_reply(r, record);
         return;
     case RECORD_OVERDUE:
-        stream_lost(r, record, "timeout");
+        stream_overdue(r, record);
         return;
     case RECORD_MISSING:
         stream_lost(r, record, "passed_over");
         return;
     case RECORD_LOST:
-        stream_lost(r, record, "connection_lost");
+        stream_lost(r, record, record->message.was_overdue ? "timeout" : "connection_lost");
         return;
     case RECORD_WRONG:
         stream_error(r, record, "wrong_reply");
@@ -234,12 +258,15 @@ static void stream_interim(struct report *r, const struct report_summary *s)
 static void stream_end(struct report *r, const struct report_summary *s)
 {
     const struct result *res = s->result;
+    nsec_t now = clock_now(r->context.clock);
     struct json_writer w;
 
     if (!r->has_begun)
         stream_begin(r, NULL);
+    else if (r->stream && now > r->stream->began)
+        put_interval(r, now);       /* what came since the last whole one */
     if (res->error != RUN_ERROR_NONE) {
-        begin_event(&w, r, "error", clock_now(r->context.clock));
+        begin_event(&w, r, "error", now);
         json_string(&w, "code", run_error_name(res->error));
         json_string(&w, "message", res->message);
         end_event(&w);

@@ -81,7 +81,6 @@ void result_merge(struct result *r, const struct result *from)
     r->not_sent += from->not_sent;
     r->omitted += from->omitted;
     r->wrong += from->wrong;
-    r->thinned += from->thinned;
 
     if (from->began > 0 && (r->began == 0 || from->began < r->began))
         r->began = from->began;

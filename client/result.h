@@ -58,7 +58,6 @@ struct result {
     uint64_t not_sent;              /* due, but it could not leave */
     uint64_t omitted;               /* warm-up: in none of the counts above */
     uint64_t wrong;                 /* replies that belong to no message */
-    uint64_t thinned;               /* replies that nobody had the time to take apart */
 
     nsec_t began;                   /* [ns, monotonic] */
     nsec_t ended;

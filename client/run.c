@@ -74,9 +74,12 @@ static void command_all(struct run *run, enum runner_command command)
         runner_command(run->runners[i], command);
 }
 
-/* A reply is a row, and what is lost with its connection is counted with that: no line for them. */
+/* A reply is a row, and what is lost with its connection is counted with that: no line for them.
+ * Nor is there a second one for a message that has one, since its time was over. */
 static bool is_warning(const struct record *record)
 {
+    if (record->kind == RECORD_MISSING)
+        return !record->message.was_overdue;
     return record->kind != RECORD_REPLY && record->kind != RECORD_LOST;
 }
 
@@ -205,11 +208,21 @@ static void follow_phases(struct run *run)
     }
 }
 
+/* What the measuring threads did not hand over so far. */
+static uint64_t count_dropped(struct run *run)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < run->n_runners; i++)
+        n += tally_n_dropped(&run->runners[i]->tally);
+    return n;
+}
+
 static struct report_summary summarise(struct run *run, const struct result *result)
 {
     struct report_summary s = {
         .result = result,
-        .n_dropped = result->thinned,
+        .n_dropped = count_dropped(run),
         .is_interrupted = run->is_interrupted,
     };
 
@@ -220,8 +233,7 @@ static struct report_summary summarise(struct run *run, const struct result *res
         s.where = analysis_stats(run->analysis);
         s.machine = &run->machine;
     }
-    for (uint32_t i = 0; i < run->n_runners; i++)
-        s.n_dropped += ring_dropped(&run->runners[i]->tally.ring);
+    run->report.n_dropped = s.n_dropped;
     return s;
 }
 
@@ -289,6 +301,7 @@ static void report_loop(struct run *run)
         handle_signals(run);
         follow_phases(run);
         n = drain_records(run, RECORDS_BATCH);
+        run->report.n_dropped = count_dropped(run);
         if (run->has_begun && run->report.ops->tick)
             run->report.ops->tick(&run->report, clock_now(run->clock));
         if (n >= RECORDS_BATCH)

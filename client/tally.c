@@ -111,6 +111,7 @@ static void tell_about(struct tally *t, enum record_kind kind, const struct link
     record->message.seq = q->seq;
     memcpy(record->message.uuid, q->uuid, UUID_SIZE);
     record->message.omitted = q->omitted;
+    record->message.was_overdue = kind != RECORD_OVERDUE && q->overdue;
     end_record(t, RECORD_LEN(message));
 }
 
@@ -123,8 +124,7 @@ void tally_lost(struct tally *t, const struct link *l, const struct request *q,
         t->result.lost++;
         t->result.missing += kind == RECORD_MISSING;
     }
-    if (!q->overdue)                /* else it was told when its time was over */
-        tell_about(t, kind, l, now, q);
+    tell_about(t, kind, l, now, q);
 }
 
 void tally_overdue(struct tally *t, const struct link *l, const struct request *q, nsec_t now)
@@ -285,7 +285,7 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
 
     if (unlikely(t->n_to_skip > 0) && !is_slow) {
         t->n_to_skip--;
-        t->result.thinned++;
+        atomic_store_explicit(&t->n_thinned, t->n_thinned + 1, memory_order_relaxed);
         return;
     }
     record = begin_record(t, RECORD_REPLY, l, read->now, len);

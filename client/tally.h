@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct tally {
     struct slow_threshold slow_response, slow_service;
     nsec_t slow_look;               /* the last look that found a slow reply [ns] */
     uint32_t n_to_skip;             /* ordinary replies, after the ring was full */
+    _Atomic uint64_t n_thinned;     /* replies that were skipped; only the thread itself writes */
 };
 
 /* For @n_links connections. Return: 0 or -ENOMEM. */
@@ -101,6 +103,12 @@ static inline void tally_not_sent(struct tally *t, const struct request *q)
 /* Anything whose record is a text; seen at once. */
 void tally_text(struct tally *t, enum record_kind kind, const struct link *l, nsec_t now,
                 const char *text);
+
+/* Records that the other thread did not get so far; to be called by that one. */
+static inline uint64_t tally_n_dropped(struct tally *t)
+{
+    return ring_dropped(&t->ring) + atomic_load_explicit(&t->n_thinned, memory_order_relaxed);
+}
 
 /* The first connection of the thread stands. */
 void tally_connected(struct tally *t, const struct link *l, nsec_t now);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The client where something is wrong: its arguments, the address, the server."""
 
+import csv
+import io
 import signal
 import socket
 import threading
@@ -142,6 +144,33 @@ class TestReplies(FaultCase):
         document = self.run_json(Server(self, self.serve_all_but(2)), '-c', 5, '-i', '20ms',
                                  '-W', '300ms', '--in-flight=5', status=1)
         self.assertEqual((document['sent'], document['received'], document['lost']), (5, 4, 1))
+
+    def test_each_lost_message_has_a_row_and_an_event(self):
+        """Those too that were overdue before, which is no loss yet."""
+        def serve(connection, _number):
+            for _ in range(5):
+                connection.sendall(reply_to(receive(connection)))
+            hold(connection)
+
+        words = ['--protocol=text', '-c', 10, '-r', 20, '--in-flight=10', '-W', '300ms']
+        client = self.run_client('--csv', *words, Server(self, serve).target())
+        self.assertEqual(client.status, 1, client.stderr)
+        rows = list(csv.DictReader(io.StringIO(client.stdout)))
+        self.assertEqual(sorted(int(row['seq']) for row in rows), list(range(1, 11)))
+        self.assertEqual([row['seq'] for row in rows if row['service_rtt_ns'] == ''],
+                         ['6', '7', '8', '9', '10'])
+        self.assertEqual(len(client.stderr.splitlines()), 5, client.stderr)
+
+        client = self.run_client('--json-stream', *words, Server(self, serve).target())
+        events = schema.events(self, client)
+        self.assertEqual(events[-1]['lost'], 5)
+        self.assertEqual([event['seq'] for event in events if event['event'] == 'lost'],
+                         [6, 7, 8, 9, 10])
+        self.assertEqual([event['seq'] for event in events if event.get('code') == 'overdue'],
+                         [6, 7, 8, 9, 10])
+        intervals = [event for event in events if event['event'] == 'interval']
+        for key in ('received', 'late', 'lost', 'records_dropped'):
+            self.assertEqual(sum(interval[key] for interval in intervals), events[-1][key], key)
 
     def test_what_could_not_be_sent_is_counted(self):
         """One message in flight that never returns, and four that are due behind it."""

@@ -297,7 +297,7 @@ class PathDown(VethCase):
     def test_run_with_an_end_has_late_replies(self):
         client = self.start_run('-c', 600)
         self.set_cable('down')
-        client.stdout_tape.wait('"event":"lost".*"why":"timeout"')
+        client.stdout_tape.wait('"event":"error".*"code":"overdue"')
         self.set_cable('up')
         self.assertEqual(client.wait(), 0, client.stderr)
 

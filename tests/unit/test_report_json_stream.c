@@ -88,6 +88,45 @@ static void test_stream_counts_no_warm_up_among_the_lost(void **state)
     f->report.ops->end(&f->report, &f->summary);
 }
 
+/* "lost" is what is lost in the end: as many as the document counts. */
+static void test_stream_tells_an_overdue_message_from_a_lost_one(void **state)
+{
+    struct report_fixture *f = *state;
+    struct record record = {.kind = RECORD_OVERDUE, .message = {.seq = 9}};
+
+    report_fixture_begin(f, &report_json_stream_ops);
+    f->report.ops->record(&f->report, &record);
+    assert_has(f, "{\"event\":\"error\"");
+    assert_has(f, "\"code\":\"overdue\",\"message\":\"no reply to message 9 (");
+    assert_has(f, ") within 5s\",\"seq\":9,\"uuid\":\"");
+    assert_has_not(f, "\"event\":\"lost\"");
+    record = (struct record){.kind = RECORD_LOST, .message = {.seq = 9, .was_overdue = true}};
+    f->report.ops->record(&f->report, &record);
+    assert_has(f, "{\"event\":\"lost\"");
+    assert_has(f, "\"why\":\"timeout\"");
+    f->report.ops->tick(&f->report, f->clock.now + NSEC_PER_SEC);
+    assert_has(f, "\"lost\":1,");
+    f->report.ops->end(&f->report, &f->summary);
+}
+
+static void test_stream_has_all_replies_in_its_intervals(void **state)
+{
+    struct report_fixture *f = *state;
+
+    report_fixture_begin(f, &report_json_stream_ops);
+    report_fixture_reply(f);
+    f->report.n_dropped = 7;
+    f->report.ops->tick(&f->report, f->clock.now + NSEC_PER_SEC);
+    assert_has(f, "\"duration_ns\":1000000000,\"received\":1,\"late\":0,\"lost\":0,"
+                  "\"records_dropped\":7,");
+    report_fixture_reply(f);
+    f->report.n_dropped = 9;
+    fake_clock_advance(&f->clock, NSEC_PER_SEC + NSEC_PER_SEC / 4);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "\"duration_ns\":250000000,\"received\":1,\"late\":0,\"lost\":0,"
+                  "\"records_dropped\":2,");
+}
+
 static void test_stream_tells_a_change_with_its_interval(void **state)
 {
     struct report_fixture *f = *state;
@@ -132,6 +171,8 @@ int main(void)
         IN(test_stream_tells_losses_and_outages),
         IN(test_stream_reports_each_second_also_when_nothing_came),
         IN(test_stream_counts_no_warm_up_among_the_lost),
+        IN(test_stream_tells_an_overdue_message_from_a_lost_one),
+        IN(test_stream_has_all_replies_in_its_intervals),
         IN(test_stream_tells_a_change_with_its_interval),
         IN(test_stream_of_a_refused_run_is_start_error_end),
     };
