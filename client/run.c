@@ -5,16 +5,15 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 
 #include "client/analysis.h"
+#include "client/interrupt.h"
 #include "client/record_text.h"
 #include "client/report.h"
 #include "client/run_log.h"
@@ -53,7 +52,7 @@ struct run {
     struct runner **runners;
     uint32_t n_runners;
     uint32_t n_started;             /* of them with a thread */
-    int signal_fd;
+    struct interrupt *interrupt;    /* NULL = the runners did not start */
     int report_fd;
     struct report report;
     struct result total;
@@ -266,29 +265,18 @@ static void report_interim(struct run *run)
     result_deinit(&sum);
 }
 
-static void handle_signals(struct run *run)
+/* The runners were told by the thread that hears. */
+static void count_interrupts(struct run *run)
 {
-    struct signalfd_siginfo info;
+    unsigned n = interrupt_count(run->interrupt);
 
-    while (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (info.ssi_signo == SIGQUIT) {
-            report_interim(run);
-        } else if (run->is_interrupted) {
-            run->is_forced = true;
-            command_all(run, RUNNER_ABORT);
-        } else {
-            run->is_interrupted = true;
-            command_all(run, RUNNER_DRAIN);
-        }
-    }
+    run->is_interrupted = n > 0;
+    run->is_forced = n > 1;
 }
 
 static void report_loop(struct run *run)
 {
-    struct pollfd fds[] = {
-        {.fd = run->signal_fd, .events = POLLIN},
-        {.fd = run->report_fd, .events = POLLIN},
-    };
+    struct pollfd p = {.fd = run->report_fd, .events = POLLIN};
     int tick = TICK_SLOW_MS;
     uint64_t count;
     size_t n;
@@ -296,9 +284,11 @@ static void report_loop(struct run *run)
     /* Where both share a CPU, the measuring threads go first; on Linux the value is a thread's. */
     (void)setpriority(PRIO_PROCESS, 0, REPORTER_NICE);
     while (!all_are(run, RUNNER_OVER)) {
-        (void)poll(fds, ARRAY_SIZE(fds), tick);
+        (void)poll(&p, 1, tick);
         (void)!read(run->report_fd, &count, sizeof(count));
-        handle_signals(run);
+        count_interrupts(run);
+        if (interrupt_take_quit(run->interrupt))
+            report_interim(run);
         follow_phases(run);
         n = drain_records(run, RECORDS_BATCH);
         run->report.n_dropped = count_dropped(run);
@@ -309,6 +299,7 @@ static void report_loop(struct run *run)
         else
             tick = n > RECORDS_FAST ? TICK_FAST_MS : TICK_SLOW_MS;
     }
+    count_interrupts(run);
 }
 
 /* ---- Setting up ---- */
@@ -367,24 +358,6 @@ static int raise_descriptor_limit(struct run *run)
     return 0;
 }
 
-static int take_signals(struct run *run)
-{
-    sigset_t set;
-
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGQUIT);
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
-
-    run->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    run->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (run->signal_fd < 0 || run->report_fd < 0)
-        return fail(run, RUN_ERROR_SYSTEM, "signalfd: %s", strerror(errno));
-    return 0;
-}
-
 static int open_log(struct run *run)
 {
     const struct options *o = run->options;
@@ -433,7 +406,6 @@ static int init(struct run *run, const struct options *o)
     *run = (struct run){
         .options = o,
         .clock = &clock_system,
-        .signal_fd = -1,
         .report_fd = -1,
         .report = {
             .ops = report_find(o->output),
@@ -453,11 +425,13 @@ static int set_up(struct run *run)
         r = resolve(run);
     if (r == 0)
         r = raise_descriptor_limit(run);
-    if (r == 0)
-        r = take_signals(run);
     if (r < 0)
         return r;
 
+    interrupt_block();
+    run->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (run->report_fd < 0)
+        return fail(run, RUN_ERROR_SYSTEM, "eventfd: %s", strerror(errno));
     run->config.options = run->options;
     run->config.clock = run->clock;
     run->config.link.timeout = run->options->timeout;
@@ -470,18 +444,24 @@ static int set_up(struct run *run)
                      run->options->connect, run->report.ops->row, &run->report);
     if (r < 0)
         return fail(run, RUN_ERROR_SYSTEM, "out of memory");
-    return start_runners(run);
+    r = start_runners(run);
+    if (r < 0)
+        return r;
+    r = interrupt_new(&run->interrupt, run->runners, run->n_started, run->report_fd);
+    if (r < 0)
+        return fail(run, RUN_ERROR_SYSTEM, "starting a thread: %s", strerror(-r));
+    return 0;
 }
 
 static void tear_down(struct run *run)
 {
+    interrupt_free(run->interrupt);
     for (uint32_t i = 0; i < run->n_runners; i++)
         runner_free(run->runners[i]);
     free(run->runners);
     free(run->addrs);
     run_log_free(run->log);
     analysis_free(run->analysis);
-    fd_closep(&run->signal_fd);
     fd_closep(&run->report_fd);
     result_deinit(&run->total);
 }

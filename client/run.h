@@ -2,8 +2,8 @@
 /*
  * Run: a measurement from the command line to the exit status.
  *
- * The calling thread reports: it takes signals, starts and stops the runners, drains their records,
- * and writes. The measuring threads never wait for it.
+ * The calling thread reports: it starts and stops the runners, drains their records, and writes.
+ * The measuring threads never wait for it, and a thread of its own hears signals.
  */
 #pragma once
 

@@ -402,9 +402,12 @@ void runner_join(struct runner *r)
 
 void runner_command(struct runner *r, enum runner_command command)
 {
-    /* No other thread writes it, so that nothing can come in between. */
-    if ((int)command > atomic_load_explicit(&r->command, memory_order_relaxed))
-        atomic_store_explicit(&r->command, (int)command, memory_order_release);
+    int given = atomic_load_explicit(&r->command, memory_order_relaxed);
+
+    while ((int)command > given &&
+           !atomic_compare_exchange_weak_explicit(&r->command, &given, (int)command,
+                                                  memory_order_release, memory_order_relaxed))
+        continue;
     signal_eventfd(r->wake_fd);
 }
 

@@ -72,7 +72,7 @@ struct runner {
 
     /* Shared with the other thread. */
     atomic_int phase;               /* enum runner_phase; only the runner writes */
-    atomic_int command;             /* enum runner_command; only the other writes */
+    atomic_int command;             /* enum runner_command; it only rises */
     atomic_bool wants_snapshot;
     struct result *snapshot;        /* filled while that is true; then the other's */
 };
@@ -94,7 +94,7 @@ int runner_start(struct runner *r);
 /* Waits until the thread is over. */
 void runner_join(struct runner *r);
 
-/* The other thread: gives a command. One that comes after a stronger one is void: who was told to
+/* Any other thread: gives a command. One that comes after a stronger one is void: who was told to
  * end at once does not wait for replies again. */
 void runner_command(struct runner *r, enum runner_command command);
 

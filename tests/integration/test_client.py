@@ -2,6 +2,7 @@
 """The client against good servers: ours, and one that behaves as the original did."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -353,6 +354,28 @@ class TestEnds(ClientCase):
         client.signal(signal.SIGINT)
         self.assertEqual(client.wait(), 3)
         self.assertRegex(client.stdout, STATISTICS)
+
+    def test_interrupts_are_heard_while_nobody_reads(self):
+        """The first one ends the load, the second one the program, whose report cannot end."""
+        target = self.target(self.daemon())
+        for option in ('-v', '--json-stream'):
+            with self.subTest(option=option):
+                reader, writer = os.pipe()
+                self.addCleanup(os.close, reader)
+                self.addCleanup(os.close, writer)
+                client = subprocess.Popen([support.program('TCPTIMER'), option, '-r', '5000',
+                                           target], stdout=writer, stderr=subprocess.DEVNULL)
+                self.addCleanup(client.kill)
+                tasks = '/proc/%d/task' % client.pid
+                support.poll_until(lambda writer=writer: not select.select([], [writer], [], 0)[1],
+                                   'a full pipe')
+                n_threads = len(os.listdir(tasks))
+                client.send_signal(signal.SIGINT)
+                support.poll_until(lambda tasks=tasks, n=n_threads: len(os.listdir(tasks)) == n - 1,
+                                   'the end of the load')
+                self.assertIsNone(client.poll())
+                client.send_signal(signal.SIGTERM)
+                self.assertEqual(client.wait(support.DEADLINE), 3)
 
     def test_reply_after_the_interrupt_still_counts(self):
         arrived, answer = threading.Event(), threading.Event()
