@@ -155,6 +155,7 @@ static void put_clock(struct json_writer *w, const struct report *r,
     }
     json_begin_object(w, "where");
     json_string(w, "validity", where_validity_text(where_stats_validity(where)));
+    json_string(w, "validity_code", where_validity_name(where_stats_validity(where)));
     json_bool(w, "valid", where_validity_ok(where_stats_validity(where)));
     put_ppm(w, "clock_skew_min_ppm", is_known && c->skew_told, c->skew_min);
     put_ppm(w, "clock_skew_max_ppm", is_known && c->skew_told, c->skew_max);

@@ -3,6 +3,20 @@
 
 #include "common/base.h"
 
+const char *where_validity_name(enum where_validity v)
+{
+    static const char *const names[] = {
+        [WHERE_VALID] = "valid",
+        [WHERE_SKEW_ASSUMED] = "skew_assumed",
+        [WHERE_SKEW_UNSTEADY] = "skew_unsteady",
+        [WHERE_TOO_FEW] = "too_few",
+        [WHERE_NO_ARRIVALS] = "no_arrivals",
+        [WHERE_CLOCK_BROKEN] = "clock_broken",
+    };
+
+    return names[v];
+}
+
 const char *where_validity_text(enum where_validity v)
 {
     static const char *const texts[] = {

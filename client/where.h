@@ -120,6 +120,9 @@ static inline bool where_validity_ok(enum where_validity v)
     return v <= WHERE_SKEW_UNSTEADY;
 }
 
+/* A word for programs: "valid", "skew_assumed", ... */
+const char *where_validity_name(enum where_validity v);
+
 /* In words, for people: "too few messages". */
 const char *where_validity_text(enum where_validity v);
 

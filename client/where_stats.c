@@ -264,7 +264,7 @@ const struct where_change *where_stats_largest_step(const struct where_stats *s)
 
 enum where_validity where_stats_validity(const struct where_stats *s)
 {
-    enum where_validity most = WHERE_VALID;
+    enum where_validity most = WHERE_TOO_FEW;   /* as long as there are none */
 
     for (int v = 0; v < WHERE_VALIDITIES; v++)
         if (s->validities[v] > s->validities[most])

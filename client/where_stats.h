@@ -100,7 +100,7 @@ const struct where_change *where_stats_change(const struct where_stats *s, uint6
 const struct where_change *where_stats_largest_shift(const struct where_stats *s);
 const struct where_change *where_stats_largest_step(const struct where_stats *s);
 
-/* The most telling validity: that of the most messages. */
+/* The most telling validity: that of the most messages; WHERE_TOO_FEW if there were none. */
 enum where_validity where_stats_validity(const struct where_stats *s);
 
 /* In order, largest response RTT first; valid until the next close. */

@@ -50,6 +50,20 @@ static void test_json_has_all_keys_after_a_refusal(void **state)
     assert_has(f, "\"message\": \"connect to \\\"it\\\": refused\"");
 }
 
+static void test_json_says_why_there_is_no_fit(void **state)
+{
+    struct report_fixture *f = *state;
+
+    report_fixture_begin(f, &report_json_ops);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "\"validity\": \"too few messages\"");
+    assert_has(f, "\"validity_code\": \"too_few\"");
+    assert_has(f, "\"valid\": false");
+    report_fixture_change(f);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "\"validity_code\": \"valid\"");
+}
+
 static void test_json_lists_outages(void **state)
 {
     struct report_fixture *f = *state;
@@ -104,6 +118,7 @@ int main(void)
         IN(test_json_has_all_keys_after_a_run),
         IN(test_json_has_null_for_what_the_sample_cannot_tell),
         IN(test_json_has_all_keys_after_a_refusal),
+        IN(test_json_says_why_there_is_no_fit),
         IN(test_json_lists_outages),
         IN(test_json_lists_changes_of_the_path_and_the_clocks),
     };

@@ -110,6 +110,7 @@ static void test_clock_is_told_with_its_error(void **state)
     init(&f, 3, 80e-6);
     c = where_stats_clock(f.stats);
     assert_int_equal(c->n_messages, 0);
+    assert_int_equal(where_stats_validity(f.stats), WHERE_TOO_FEW);
     fill(&f);
     assert_int_equal(c->n_messages, 1000);
     assert_true(c->skew_told);
