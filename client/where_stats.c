@@ -23,6 +23,9 @@ struct where_stats {
     uint64_t validities[WHERE_VALIDITIES];  /* messages under each */
     double sum_skew, sum_certainty;     /* of stretches: 1 / the square of the error */
     double sum_error;                   /* by message */
+    double least_skew_error;
+    double skew_at_least, skew_at_most; /* some stretch tells the one, another the other: where the
+                                         * skew changed the first is above the second */
 };
 
 static const enum where_part with_hist[] = {PART_FORWARD, PART_RESIDENCE, PART_RETURN, PART_WAKEUP};
@@ -35,6 +38,8 @@ int where_stats_new(struct where_stats **ret_stats, size_t n_worst)
     if (!s)
         return -ENOMEM;
 
+    s->skew_at_least = -HUGE_VAL;
+    s->skew_at_most = HUGE_VAL;
     for (size_t i = 0; i < ARRAY_SIZE(with_hist); i++) {
         r = hist_new(&s->hists[with_hist[i]]);
         if (r < 0)
@@ -128,34 +133,33 @@ static void visit(void *ctx, const struct where_sample *s, const struct where_pa
         keep_worst(&stats->worst, s, p, note);
 }
 
-static void add_clock(struct where_clock *c, const struct where_clock *from)
+/* The clock and the base of one more valid stretch. */
+static void add_clock(struct where_stats *s, const struct where_fit *fit)
 {
-    if (from->n_messages == 0)
-        return;
-    if (c->n_messages == 0) {
-        *c = *from;
-        return;
-    }
+    double error = MAX(fit->skew_error, SKEW_ERROR_MIN), certainty = 1 / (error * error);
+    struct where_clock *c = &s->clock;
+    bool is_first = c->n_messages == 0;
 
-    c->n_messages += from->n_messages;
-    c->skew_error = MIN(c->skew_error, from->skew_error);
-    if (from->skew_told) {
-        c->skew_min = c->skew_told ? MIN(c->skew_min, from->skew_min) : from->skew_min;
-        c->skew_max = c->skew_told ? MAX(c->skew_max, from->skew_max) : from->skew_max;
+    c->n_messages += fit->n_samples;
+    s->sum_skew += fit->skew * certainty;
+    s->sum_certainty += certainty;
+    s->sum_error += (double)fit->error * fit->n_samples;
+    s->least_skew_error = is_first ? fit->skew_error : MIN(s->least_skew_error, fit->skew_error);
+    if (fit->validity != WHERE_SKEW_ASSUMED) {
+        c->skew_min = c->skew_told ? MIN(c->skew_min, fit->skew) : fit->skew;
+        c->skew_max = c->skew_told ? MAX(c->skew_max, fit->skew) : fit->skew;
+        s->skew_at_least = MAX(s->skew_at_least, fit->skew - fit->skew_error);
+        s->skew_at_most = MIN(s->skew_at_most, fit->skew + fit->skew_error);
         c->skew_told = true;
     }
-    c->base = MIN(c->base, from->base);
-    c->base_max = MAX(c->base_max, from->base_max);
-    c->error_max = MAX(c->error_max, from->error_max);
-}
+    c->base = is_first ? fit->base : MIN(c->base, fit->base);
+    c->base_max = MAX(c->base_max, fit->base);
+    c->error_max = MAX(c->error_max, fit->error);
 
-static void take_means(struct where_stats *s)
-{
-    if (s->clock.n_messages == 0)
-        return;
-
-    s->clock.skew = s->sum_skew / s->sum_certainty;
-    s->clock.error = (nsec_t)llround(s->sum_error / (double)s->clock.n_messages);
+    c->skew = s->sum_skew / s->sum_certainty;
+    c->skew_error = fmax(s->least_skew_error,
+                         fmax(s->skew_at_least - c->skew, c->skew - s->skew_at_most));
+    c->error = (nsec_t)llround(s->sum_error / (double)c->n_messages);
 }
 
 static void keep_change(struct where_stats *s, const struct where_fit *fit)
@@ -173,7 +177,6 @@ static void keep_change(struct where_stats *s, const struct where_fit *fit)
 
 static void add_fit(struct where_stats *s, const struct where_fit *fit)
 {
-    double error = MAX(fit->skew_error, SKEW_ERROR_MIN), certainty = 1 / (error * error);
     struct where_counts *c = &s->counts;
 
     s->validities[fit->validity] += fit->n_samples;
@@ -189,20 +192,7 @@ static void add_fit(struct where_stats *s, const struct where_fit *fit)
     c->clock_steps += fit->clock_step != 0;
     c->base_shifts += fit->base_shift != 0;
     keep_change(s, fit);
-    s->sum_skew += fit->skew * certainty;
-    s->sum_certainty += certainty;
-    s->sum_error += (double)fit->error * fit->n_samples;
-    add_clock(&s->clock, &(struct where_clock){
-                             .n_messages = fit->n_samples,
-                             .skew_error = fit->skew_error,
-                             .skew_told = fit->validity != WHERE_SKEW_ASSUMED,
-                             .skew_min = fit->skew,
-                             .skew_max = fit->skew,
-                             .base = fit->base,
-                             .base_max = fit->base,
-                             .error_max = fit->error,
-                         });
-    take_means(s);
+    add_clock(s, fit);
 }
 
 void where_stats_close(struct where_stats *s, struct where_window *w, where_visit_fn also,

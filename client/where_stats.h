@@ -53,7 +53,8 @@ struct where_counts {
 struct where_clock {
     uint64_t n_messages;        /* that it stands on; 0 = nothing below is known */
     double skew;                /* server fast > 0, s per s; each stretch counts by its certainty */
-    double skew_error;          /* of the stretch that is most certain */
+    double skew_error;          /* of the stretch that is most certain; if others contradict it, as
+                                 * far as to these */
     bool skew_told;             /* false = assumed throughout */
     double skew_min, skew_max;  /* of the stretches that tell it */
     nsec_t base;                /* least */

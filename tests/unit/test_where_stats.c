@@ -257,6 +257,30 @@ static void test_changes_are_kept_with_their_amounts(void **state)
     deinit(&f);
 }
 
+/* Two stretches, each of which is sure of its skew: the mean is not as sure as either. */
+static void test_skew_that_changed_has_a_wide_error(void **state)
+{
+    const struct where_clock *c;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 12, 100e-6);
+    c = where_stats_clock(f.stats);
+    for (nsec_t i = 0; i < 6000; i++) {
+        if (i == 3000) {
+            assert_true(c->skew_error < 0.1e-6);
+            truth_change_clock(&f.truth, START + i * 10 * MS - MS, -50e-6, 0);
+        }
+        run_one(&f, i);
+    }
+    where_stats_close(f.stats, f.window, NULL, NULL);
+    assert_true(where_stats_counts(f.stats)->skew_changes > 0);
+    assert_true(c->skew_max > 99e-6 && c->skew_min < -49e-6);
+    assert_true(c->skew + c->skew_error > 99e-6);
+    assert_true(c->skew - c->skew_error < -49e-6);
+    deinit(&f);
+}
+
 static void test_latest_changes_are_kept(void **state)
 {
     const uint64_t n = WHERE_CHANGES_KEPT + 6;
@@ -318,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_counts_tell_which_clocks_were_used),
         cmocka_unit_test(test_text_has_its_wakeups_only),
         cmocka_unit_test(test_changes_are_kept_with_their_amounts),
+        cmocka_unit_test(test_skew_that_changed_has_a_wide_error),
         cmocka_unit_test(test_latest_changes_are_kept),
         cmocka_unit_test(test_close_shows_each_sample_and_its_note),
     };
