@@ -283,7 +283,7 @@ void report_json_load(struct json_writer *w, const struct options *o)
     json_end_object(w);
 }
 
-static void put_slo(struct json_writer *w, const struct slo *slo,
+static void put_slo(struct json_writer *w, const struct slo *slo, const struct result *res,
                     const bool met[static SLO_CONDITIONS_MAX])
 {
     json_begin_array(w, "fail_if");
@@ -291,6 +291,7 @@ static void put_slo(struct json_writer *w, const struct slo *slo,
         json_begin_object(w, NULL);
         json_string(w, "condition", slo->conditions[i].text);
         json_bool(w, "failed", met[i]);
+        json_bool(w, "supported", slo_is_supported(&slo->conditions[i], res));
         json_end_object(w);
     }
     json_end_array(w);
@@ -363,7 +364,7 @@ void report_json_document(struct json_writer *w, struct report *r, const struct 
     json_u64(w, "n_outages", res->n_outages);
     json_u64(w, "outage_time_ns", res->outage_time);
     put_outages(w, r, res);
-    put_slo(w, &o->slo, s->slo_met);
+    put_slo(w, &o->slo, res, s->slo_met);
     put_machine(w, s->machine, res);
     json_u64(w, "records_dropped", s->n_dropped);
     json_bool(w, "interrupted", s->is_interrupted);

@@ -508,6 +508,19 @@ static bool has_rows(const struct options *o)
     return o->output == OUTPUT_CSV || o->output == OUTPUT_JSON_STREAM;
 }
 
+/* A percentile that is reported as not known should not pass, or fail, without a word. */
+static void warn_of_guesses(const struct run *run)
+{
+    const struct slo *slo = &run->options->slo;
+
+    for (size_t i = 0; i < slo->n_conditions; i++) {
+        if (hist_count(run->total.response) > 0 &&
+            !slo_is_supported(&slo->conditions[i], &run->total))
+            warnings_say("--fail-if '%s': too few replies to be sure of that percentile",
+                         slo->conditions[i].text);
+    }
+}
+
 static int finish(struct run *run)
 {
     int status;
@@ -525,6 +538,7 @@ static int finish(struct run *run)
     warnings_flush(&run->warnings);
     if (run->total.error != RUN_ERROR_NONE)
         warnings_say("%s", run->total.message);
+    warn_of_guesses(run);
 
     status = verdict_of(&run->total, run->is_forced, s.is_slo_met);
     run->report.ops->end(&run->report, &s);

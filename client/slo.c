@@ -186,6 +186,15 @@ double slo_value(const struct slo_condition *c, const struct result *r)
     return NAN;
 }
 
+bool slo_is_supported(const struct slo_condition *c, const struct result *r)
+{
+    nsec_t low, high;
+
+    return c->kind != SLO_PERCENTILE ||
+           hist_percentile_bounds(c->of_service ? r->service : r->response, c->percentile, &low,
+                                  &high);
+}
+
 bool slo_judge(const struct slo *slo, const struct result *r,
                bool ret_met[static SLO_CONDITIONS_MAX])
 {

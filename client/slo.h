@@ -61,6 +61,9 @@ int slo_parse(const char *text, struct slo *ret, char ret_error[static SLO_ERROR
 /* What the run has to show for the condition's metric; NaN if that is nothing. */
 double slo_value(const struct slo_condition *c, const struct result *r);
 
+/* Whether the sample is large enough for the condition's percentile; other metrics need none. */
+bool slo_is_supported(const struct slo_condition *c, const struct result *r);
+
 /* Judges all conditions by what the run has to show: which are met. Return: whether any is. */
 bool slo_judge(const struct slo *slo, const struct result *r,
                bool ret_met[static SLO_CONDITIONS_MAX]);

@@ -171,6 +171,13 @@ class TestGate(ReportCase):
     def test_conditions_that_do_not_hold(self):
         self.report('-q', '-c', 50, '--fail-if', 'p50>1h,loss>0.1%')
 
+    def test_percentile_that_the_sample_cannot_support(self):
+        client = self.run_client('-J', '-c', 10, '--fail-if', 'p99>1h,max>1h', self.target)
+        self.assertEqual(client.status, 0)
+        self.assertRegex(client.stderr, r"\Atcptimer: --fail-if 'p99>1h': too few replies.*\n\Z")
+        conditions = schema.document(self, client)['fail_if']
+        self.assertEqual([condition['supported'] for condition in conditions], [False, True])
+
     def test_condition_that_is_none(self):
         client = self.run_client('-c', 5, '--fail-if', 'speed>9', self.target)
         self.assertEqual(client.status, 2)

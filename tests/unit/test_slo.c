@@ -99,6 +99,24 @@ static void test_one_condition_that_is_met_is_enough(void **state)
     result_deinit(&r);
 }
 
+/* 99 % takes 368 replies. */
+static void test_percentile_needs_its_sample(void **state)
+{
+    struct slo_condition p99 = parse_one("p99>5ms"), of_service = parse_one("service.p99>5ms");
+    struct slo_condition max = parse_one("max>5ms");
+    struct result r;
+
+    (void)state;
+    assert_int_equal(result_init(&r), 0);
+    assert_false(slo_is_supported(&p99, &r));
+    for (nsec_t i = 0; i < 400; i++)
+        hist_record(r.response, i);
+    assert_true(slo_is_supported(&p99, &r));
+    assert_false(slo_is_supported(&of_service, &r));
+    assert_true(slo_is_supported(&max, &r));
+    result_deinit(&r);
+}
+
 static void assert_refused(const char *text, const char *word)
 {
     struct slo slo;
@@ -136,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_counts_are_plain_numbers),
         cmocka_unit_test(test_what_is_not_known_fails),
         cmocka_unit_test(test_the_list_keeps_order_and_words),
+        cmocka_unit_test(test_percentile_needs_its_sample),
         cmocka_unit_test(test_one_condition_that_is_met_is_enough),
         cmocka_unit_test(test_an_error_names_the_part_and_what_was_expected),
     };
