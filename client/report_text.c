@@ -3,6 +3,7 @@
  * The report for people: ping's shape, then percentiles. All times are in one unit, milliseconds.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <uuid.h>
 
@@ -257,6 +258,25 @@ static void print_changes(FILE *out, const struct where_stats *where)
                       c->skew_max * 1e6);
 }
 
+/* An error bar is rounded up: it never says that there is none. */
+static double bar(double value, int digits)
+{
+    double unit = pow(10, -digits);
+
+    return ceil(value / unit) * unit;
+}
+
+/* What the stamps could not tell. */
+static void print_unsplit(FILE *out, const struct where_counts *n)
+{
+    if (n->arrival_shared + n->rx_shared > 0)
+        (void)fprintf(out, "one stamp for several: %" PRIu64 " requests at the server, %" PRIu64
+                      " replies here\n", n->arrival_shared, n->rx_shared);
+    if (n->unknown + n->unknown_return > 0)
+        (void)fprintf(out, "could not be told apart: out and server of %" PRIu64 " messages, back "
+                      "and wake-up of %" PRIu64 "\n", n->unknown, n->unknown_return);
+}
+
 /* How the two clocks were brought together, or why they could not be. */
 static void print_clocks(FILE *out, struct where_stats *where, int digits)
 {
@@ -266,10 +286,10 @@ static void print_clocks(FILE *out, struct where_stats *where, int digits)
 
     if (c->n_messages > 0) {
         (void)fprintf(out, "base %.*f ms, one way +/- %.*f ms; ", digits, ms((double)c->base),
-                      digits, ms((double)c->error));
+                      digits, bar(ms((double)c->error), digits));
         if (c->skew_told)
             (void)fprintf(out, "server's clock %+.2f ppm (+/- %.2f)", c->skew * 1e6,
-                          c->skew_error * 1e6);
+                          bar(c->skew_error * 1e6, 2));
     }
     if (validity != WHERE_VALID)
         (void)fprintf(out, "%s%s", c->n_messages > 0 && c->skew_told ? "; " : "",
@@ -280,6 +300,7 @@ static void print_clocks(FILE *out, struct where_stats *where, int digits)
     if (n->arrival_nic + n->rx_nic > 0)
         (void)fprintf(out, "and of network cards: %" PRIu64 " and %" PRIu64 "\n", n->arrival_nic,
                       n->rx_nic);
+    print_unsplit(out, n);
     print_changes(out, where);
 }
 
@@ -345,6 +366,10 @@ static void print_summary(struct report *r, const struct report_summary *s)
         print_ping_line(out, "rtt", res->service, digits);
         if (differ(res))
             print_ping_line(out, "response rtt", res->response, digits);
+        if (hist_count(res->lateness) > 0)
+            print_ping_line(out, "lateness", res->lateness, digits);
+        if (r->context.options->connect)
+            print_ping_line(out, "connect", res->connect, digits);
         print_percentiles(out, r->context.options, res, digits);
         print_where(out, r->context.options, s, digits);
         print_clocks(out, s->where, digits);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
 #include "tests/support/test.h"
 
 #include "client/report.h"
@@ -61,6 +63,78 @@ static void test_values_beyond_the_histogram_are_told(void **state)
                   "largest\n");
     report_json_ops.end(&f->report, &f->summary);
     assert_has(f, "\"clamped\": 1");
+}
+
+static void test_text_has_lateness_and_the_time_to_connect(void **state)
+{
+    struct report_fixture *f = *state;
+
+    report_fixture_begin(f, &report_text_ops);
+    report_fixture_measure(f);
+    hist_record(f->result.connect, 3 * NSEC_PER_MSEC);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has_not(f, "lateness");      /* the closed loop has none */
+    assert_has_not(f, "connect");       /* one for all: no matter */
+
+    hist_record(f->result.lateness, 50000);
+    f->options.connect = true;
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "\nlateness min/avg/max/mdev = 0.050/0.050/0.050/0.000 ms\n");
+    assert_has(f, "\nconnect min/avg/max/mdev = 3.000/3.000/3.000/0.000 ms\n");
+}
+
+static void test_text_has_no_error_bar_of_nothing(void **state)
+{
+    struct report_fixture *f = *state;
+
+    report_fixture_begin(f, &report_text_ops);
+    report_fixture_measure(f);
+    report_fixture_change(f);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_true(where_stats_clock(f->where)->error > 0);
+    assert_has(f, "one way +/- 0.0");
+    assert_has_not(f, "one way +/- 0.000 ms");
+    assert_has_not(f, "(+/- 0.00)");
+    assert_has_not(f, "one stamp for several");
+}
+
+/* Three messages arrive at some time in a millisecond. */
+static void add_shared(struct report_fixture *f)
+{
+    _cleanup_(where_window_freep) struct where_window *w = NULL;
+
+    assert_int_equal(where_window_new(&w, &(struct where_window_config){.n_conns = 1}), 0);
+    for (nsec_t i = 0; i < 100; i++) {
+        const nsec_t send = NSEC_PER_SEC + i * 10 * NSEC_PER_MSEC;
+        const nsec_t window = i < 3 ? NSEC_PER_MSEC : 0;
+        const struct where_sample s = {
+            .due = send, .send = send, .arrival = send + 10000 + window, .residence = 1000,
+            .window = window, .rx = send + 20000 + window, .read = send + 21000 + window,
+            .seq = i + 1,
+            .flags = (uint16_t)(SAMPLE_ARRIVAL | SAMPLE_ARRIVAL_KERNEL | SAMPLE_RX_KERNEL |
+                                (i < 3 ? SAMPLE_ARRIVAL_SHARED : 0)),
+        };
+
+        assert_non_null(where_window_add(w, &s));
+    }
+    where_stats_close(f->where, w, NULL, NULL);
+}
+
+static void test_text_says_what_the_stamps_could_not_tell(void **state)
+{
+    struct report_fixture *f = *state;
+    char expected[128];
+
+    report_fixture_begin(f, &report_text_ops);
+    report_fixture_measure(f);
+    add_shared(f);
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, "\none stamp for several: 3 requests at the server, 0 replies here\n");
+    assert_true(where_stats_counts(f->where)->unknown > 0);
+    (void)snprintf(expected, sizeof(expected), "\ncould not be told apart: out and server of %llu "
+                   "messages, back and wake-up of 0\n",
+                   (unsigned long long)where_stats_counts(f->where)->unknown);
+    assert_has(f, expected);
 }
 
 static void test_text_has_no_lines_when_quiet_or_fast(void **state)
@@ -156,6 +230,9 @@ int main(void)
         IN(test_text_marks_what_the_sample_cannot_tell),
         IN(test_text_shows_both_times_where_they_differ),
         IN(test_values_beyond_the_histogram_are_told),
+        IN(test_text_has_lateness_and_the_time_to_connect),
+        IN(test_text_has_no_error_bar_of_nothing),
+        IN(test_text_says_what_the_stamps_could_not_tell),
         IN(test_text_has_no_lines_when_quiet_or_fast),
         IN(test_text_stamps_lines_when_asked),
         IN(test_text_of_a_refused_run_is_empty),
