@@ -33,7 +33,8 @@ enum link_state {
     LINK_UP,                        /* requests can be sent */
 };
 
-#define LINK_FAILURE_SIZE 256
+/* What a server says, with words before it. */
+#define LINK_FAILURE_SIZE (TARGET_TEXT_SIZE + 128)
 
 /* A thousand of them do not fit into the caches: what every message needs stands together in front,
  * that of the target last. */

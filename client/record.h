@@ -28,7 +28,8 @@ enum record_kind {
     RECORD_RESTORED,                /* outage: it is back */
 };
 
-#define RECORD_TEXT_SIZE 256
+/* As much as a link has to say. */
+#define RECORD_TEXT_SIZE 384
 
 struct record {
     uint8_t kind;

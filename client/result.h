@@ -11,7 +11,8 @@
 #include "common/clock.h"
 #include "common/hist.h"
 
-#define RESULT_MESSAGE_SIZE 256
+/* A server's text in full, with our words before it. */
+#define RESULT_MESSAGE_SIZE 384
 
 /* A time during which a connection was not there. */
 struct outage {

@@ -481,7 +481,7 @@ static enum target_event_kind next_notice(struct target *t, struct target_rx *rx
     if (rx_len(rx) < frame->head_len + shown && !rx->is_end)
         return need_more(t, rx, ret);
     shown = MIN(shown, rx_len(rx) - frame->head_len);
-    proto_notice_text(rx->at + frame->head_len, MIN(shown, sizeof(ret->text) - 1), text);
+    proto_notice_text(rx->at + frame->head_len, shown, text);
     rx->at += frame->head_len + shown;
     t->skip = frame->tail_len - (uint32_t)shown;
 

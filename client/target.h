@@ -168,7 +168,7 @@ enum target_event_kind {
     TARGET_BROKEN,                  /* @text says what came instead of what was expected; the end */
 };
 
-#define TARGET_TEXT_SIZE 192
+#define TARGET_TEXT_SIZE (PROTO_TEXT_MAX + 1)
 
 struct target_event {
     enum target_event_kind kind;

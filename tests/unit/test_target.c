@@ -744,23 +744,20 @@ static void test_error_frame_keeps_its_alphabet(void **state)
     assert_string_equal(f->event.text, "zu lang f\xc3\xbcr mich \xe2\x80\x93 ?[31m ?");
 }
 
-/* A character that does not fit is no half one. */
-static void test_long_notice_is_cut_between_characters(void **state)
+static void test_longest_notice_is_shown_in_full(void **state)
 {
     struct fixture *f = *state;
     uint8_t frame[PROTO_NOTICE_MAX];
-    char text[TARGET_TEXT_SIZE + 8] = "";
+    char text[PROTO_TEXT_MAX + 1];
     size_t len;
 
-    memset(text, 'x', TARGET_TEXT_SIZE - 2);
-    memcpy(text + TARGET_TEXT_SIZE - 2, "\xc3\xbc", sizeof("\xc3\xbc"));
+    memset(text, 'x', PROTO_TEXT_MAX);
+    memcpy(text + PROTO_TEXT_MAX - 2, "\xc3\xbc", sizeof("\xc3\xbc"));
     len = proto_notice_encode(frame, PROTO_ERROR, PROTO_FAULT_LONG, text);
     greet(f);
     fake_stream_will_read(&f->fake, frame, len);
     receive(f);
     assert_next(f, TARGET_REFUSED);
-    text[TARGET_TEXT_SIZE - 2] = '?';
-    text[TARGET_TEXT_SIZE - 1] = '\0';
     assert_string_equal(f->event.text, text);
     assert_next(f, TARGET_NOTHING);
 }
@@ -859,7 +856,7 @@ int main(void)
         IN(setup_native, test_goodbye_lets_the_message_on_its_way_out_end),
         IN(setup_native, test_error_frame_is_shown_in_its_words),
         IN(setup_native, test_error_frame_keeps_its_alphabet),
-        IN(setup_native, test_long_notice_is_cut_between_characters),
+        IN(setup_native, test_longest_notice_is_shown_in_full),
         IN(setup_native, test_malformed_frame_is_broken),
         IN(setup_native, test_client_says_goodbye),
         IN(setup_closed, test_closed_loop_is_due_when_it_leaves),
