@@ -62,6 +62,7 @@ struct run {
     int output_error;               /* errno: the report can't be written any more */
     struct warnings warnings;
     struct run_log *log;
+    FILE *hgrm;                     /* NULL = not asked for, or written */
     struct analysis *analysis;
     uint64_t n_changes_told;
     struct machine machine;
@@ -377,6 +378,20 @@ static int open_log(struct run *run)
     return 0;
 }
 
+/* An hour's run should not find out in the end that it has no place for its file. What is in it
+ * stays until then. */
+static int open_hgrm(struct run *run)
+{
+    const char *path = run->options->hgrm_path;
+
+    if (!path)
+        return 0;
+    run->hgrm = fopen(path, "ae");
+    if (!run->hgrm)
+        return fail(run, RUN_ERROR_USAGE, "--hgrm '%.80s': %s", path, strerror(errno));
+    return 0;
+}
+
 static int start_runners(struct run *run)
 {
     const struct options *o = run->options;
@@ -422,6 +437,8 @@ static int set_up(struct run *run)
 
     r = open_log(run);
     if (r == 0)
+        r = open_hgrm(run);
+    if (r == 0)
         r = resolve(run);
     if (r == 0)
         r = raise_descriptor_limit(run);
@@ -461,6 +478,8 @@ static void tear_down(struct run *run)
     free(run->runners);
     free(run->addrs);
     run_log_free(run->log);
+    if (run->hgrm)
+        (void)fclose(run->hgrm);
     analysis_free(run->analysis);
     fd_closep(&run->report_fd);
     result_deinit(&run->total);
@@ -488,18 +507,21 @@ static void log_end(struct run *run)
 
 static void write_hgrm(struct run *run)
 {
-    const char *path = run->options->hgrm_path;
-    FILE *f;
+    FILE *f = run->hgrm;
     int r;
 
-    if (!path || !run->has_begun)
+    if (!f || !run->has_begun)
         return;
-    f = fopen(path, "we");
-    r = f ? hist_write_hgrm(run->total.response, NSEC_PER_MSEC, f) : -errno;
-    if (f && fclose(f) != 0 && r == 0)
+    run->hgrm = NULL;
+    /* Of a pipe or a terminal there is nothing to cut off. */
+    r = ftruncate(fileno(f), 0) < 0 && errno != EINVAL ? -errno : 0;
+    if (r == 0)
+        r = hist_write_hgrm(run->total.response, NSEC_PER_MSEC, f);
+    if (fclose(f) != 0 && r == 0)
         r = -errno;
     if (r < 0)
-        (void)fail(run, RUN_ERROR_SYSTEM, "--hgrm '%.80s': %s", path, strerror(-r));
+        (void)fail(run, RUN_ERROR_SYSTEM, "--hgrm '%.80s': %s", run->options->hgrm_path,
+                   strerror(-r));
 }
 
 /* Outputs in which a reader would take the rows for all there were. */

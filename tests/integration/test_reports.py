@@ -150,9 +150,21 @@ class TestHgrm(ReportCase):
         self.assertAlmostEqual(rows[-1][0], largest, delta=largest / 500 + 0.0005)
 
     def test_file_that_cannot_be_written(self):
+        """Which is told before anything is measured."""
         client = self.run_client('-c', 1, '--hgrm', self.path('absent/x.hgrm'), self.target)
         self.assertEqual(client.status, 2)
         self.assertRegex(client.stderr, r'absent/x\.hgrm.*No such file')
+        self.assertEqual(client.stdout, '')
+
+    def test_file_that_is_there_is_written_anew(self):
+        path = self.path('x.hgrm')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('something old\n' * 10000)
+        self.report('-q', '-c', 10, '--hgrm', path)
+        with open(path, encoding='utf-8') as file:
+            text = file.read()
+        self.assertNotIn('old', text)
+        self.assertEqual(text.split()[0], 'Value')
 
 
 class TestGate(ReportCase):
