@@ -3,10 +3,11 @@
 
 #include "common/base.h"
 
-/* The part of @total that falls to the connections before @link of @n_links. */
+/* The part of @total that falls to the connections before @link of @n_links. What is left over goes
+ * to the first ones, whose turn comes first. */
 static uint64_t share_before(uint64_t total, uint32_t link, uint32_t n_links)
 {
-    return (uint64_t)((unsigned __int128)total * link / n_links);
+    return (uint64_t)(((unsigned __int128)total * link + n_links - 1) / n_links);
 }
 
 struct share share_make(const struct options *o, uint32_t i)

@@ -72,6 +72,22 @@ static void test_grids_of_threads_fill_each_others_gaps(void **state)
     assert_int_equal(share_make(&o, 1).offset, 0);
 }
 
+/* Message k of thread i is number k x N + i of the run, and due then: there shall be no gap. */
+static void test_what_is_left_over_goes_to_the_first_threads(void **state)
+{
+    struct options o = make(3, 3);
+
+    (void)state;
+    o.count = 10;
+    assert_int_equal(share_make(&o, 0).n_messages, 4);
+    assert_int_equal(share_make(&o, 1).n_messages, 3);
+    assert_int_equal(share_make(&o, 2).n_messages, 3);
+    o.count = 1;
+    assert_int_equal(share_make(&o, 0).n_messages, 1);
+    assert_int_equal(share_make(&o, 1).n_messages, 0);
+    assert_int_equal(share_make(&o, 2).n_messages, 0);
+}
+
 static void test_run_without_end_is_shared_without_end(void **state)
 {
     const struct options o = make(4, 2);
@@ -106,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_one_thread_has_the_whole_run),
         cmocka_unit_test(test_shares_add_up_to_the_run),
         cmocka_unit_test(test_grids_of_threads_fill_each_others_gaps),
+        cmocka_unit_test(test_what_is_left_over_goes_to_the_first_threads),
         cmocka_unit_test(test_run_without_end_is_shared_without_end),
         cmocka_unit_test(test_largest_count_does_not_wrap),
         cmocka_unit_test(test_grid_that_begins_too_late_for_any_clock_never_begins),
