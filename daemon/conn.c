@@ -213,19 +213,19 @@ static void reset_output(struct conn_shared *shared)
 
 /* Keeps what the peer did not take, and what is still to be answered, until it reads on. */
 static int keep_backlog(struct conn *c, const char *out, size_t out_len,
-                        const struct session_input *input)
+                        const struct session_input *rest)
 {
-    struct conn_backlog *b = malloc(sizeof(*b) + out_len + input->len);
+    struct conn_backlog *b = malloc(sizeof(*b) + out_len + (rest ? rest->len : 0));
 
     if (!b)
         return -ENOMEM;
-    b->out_at = 0;
-    b->out_len = out_len;
-    b->finish = false;
-    b->input = *input;
-    b->input.bytes = b->data + out_len;
+    *b = (struct conn_backlog){.out_len = out_len};
     memcpy(b->data, out, out_len);
-    memcpy(b->data + out_len, input->bytes, input->len);
+    if (rest) {
+        b->input = *rest;
+        memcpy(b->data + out_len, rest->bytes, rest->len);
+    }
+    b->input.bytes = b->data + out_len;
 
     c->backlog = b;
     set_events(c, EPOLLOUT);
@@ -233,7 +233,8 @@ static int keep_backlog(struct conn *c, const char *out, size_t out_len,
 }
 
 /*
- * Sends the shared output; what the peer does not take is kept aside, with the rest of the input.
+ * Sends the shared output; what the peer does not take is kept aside, with the rest of the input
+ * (NULL = there is none).
  *
  * Return: 0 or negative errno, which ends the connection.
  */
@@ -333,6 +334,17 @@ void conn_finish(struct conn *c)
     enter_phase(c, CONN_WAITING);
 }
 
+/* Tells the peer that its connection ends. Return: whether it is still there to be finished. */
+static bool say_goodbye(struct conn *c, enum proto_reason reason, const char *text)
+{
+    reset_output(c->shared);
+    session_part(&c->session, reason, text, &c->shared->tx);
+    if (send_output(c, NULL) == 0)
+        return true;
+    broken(c);
+    return false;
+}
+
 /* The server stops: tells a native client, as soon as that is not amid a reply. */
 static void stop(struct conn *c)
 {
@@ -340,12 +352,8 @@ static void stop(struct conn *c)
         return;
 
     enter_phase(c, CONN_PARTING);
-    if (c->backlog)
-        return;
-    reset_output(c->shared);
-    session_part(&c->session, PROTO_REASON_STOPPING, NULL, &c->shared->tx);
-    if (send_output(c, &(struct session_input){0}) < 0)
-        broken(c);
+    if (!c->backlog)
+        (void)say_goodbye(c, PROTO_REASON_STOPPING, NULL);
 }
 
 /* After input was answered: which timeout holds from now on? The connection may be gone then. */
@@ -506,17 +514,6 @@ void conn_refuse(struct conn_shared *shared, int fd, const struct addr_key *key,
     linger(c);
 }
 
-/* Tells the peer that its connection ends. */
-static void part(struct conn *c, enum proto_reason reason, const char *text)
-{
-    reset_output(c->shared);
-    session_part(&c->session, reason, text, &c->shared->tx);
-    if (send_output(c, &(struct session_input){0}) < 0)
-        broken(c);
-    else
-        conn_finish(c);
-}
-
 static void note_timeout(struct conn *c, const char *reason, const char *text)
 {
     struct addr_key key = client_key(c);
@@ -545,7 +542,8 @@ static void time_out(struct conn *c, enum proto_reason reason, nsec_t timeout)
         stats_add(c->shared->stats, message_timeouts, 1);
         note_timeout(c, "message_timeout", text);
     }
-    part(c, reason, text);
+    if (say_goodbye(c, reason, text))
+        conn_finish(c);
 }
 
 /* Moves it on, so that it is not the first of its phase's list any more. */

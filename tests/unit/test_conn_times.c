@@ -284,6 +284,40 @@ static void test_native_client_with_a_backlog_is_told_of_the_stop_after_it(void 
     assert_int_equal(f->conn->phase, CONN_PARTING);
 }
 
+/* It does not read just then; there is no input to be kept with the goodbye. */
+static void test_goodbye_that_is_not_taken_is_sent_later(void **state)
+{
+    static const uint8_t stopping[] = {5, 0, 0, PROTO_REASON_STOPPING};
+    struct conn_fixture *f = *state;
+
+    conn_fixture_feed(f, "tcptimer-hello version=1;");
+    fake_stream_clear_sent(&f->fake);
+    fake_stream_will_take(&f->fake, -EAGAIN);
+    conn_stop_all(&f->shared);
+    assert_int_equal(f->fake.n_sent, 0);
+    assert_int_equal(f->conn->events, EPOLLOUT);
+
+    conn_fixture_ready(f, EPOLLOUT);
+    assert_memory_equal(f->fake.sent, stopping, sizeof(stopping));
+    assert_int_equal(f->conn->events, EPOLLIN);
+    assert_int_equal(f->conn->phase, CONN_PARTING);
+}
+
+static void test_timeout_whose_words_are_not_taken_ends_after_them(void **state)
+{
+    struct conn_fixture *f = *state;
+
+    fake_stream_will_take(&f->fake, -EAGAIN);
+    conn_fixture_advance(f, 320 * NSEC_PER_SEC);
+    conn_expire(&f->shared);
+    assert_int_equal(f->fake.n_sent, 0);
+    assert_false(conn_fixture_peer_sees_end(f));
+
+    conn_fixture_ready(f, EPOLLOUT);
+    assert_string_equal(conn_fixture_take_sent(f), "ERROR: no message for 5m (idle_timeout)\n");
+    assert_true(conn_fixture_peer_sees_end(f));
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -305,6 +339,8 @@ int main(void)
         IN(test_native_client_is_told_of_the_stop_and_served_on),
         IN(test_native_client_that_says_hello_during_the_stop_is_told),
         IN(test_native_client_with_a_backlog_is_told_of_the_stop_after_it),
+        IN(test_goodbye_that_is_not_taken_is_sent_later),
+        IN(test_timeout_whose_words_are_not_taken_ends_after_them),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
