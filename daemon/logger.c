@@ -236,21 +236,30 @@ static void apply(struct logger *l, const struct logger_settings *s)
     }
 }
 
+/* The control thread takes the lock too, and must not wait for a disk: what opens and closes files
+ * comes after it. */
 static void take_settings(struct logger *l)
 {
+    struct logger_settings next;
+    bool has_next, reopen;
+
     pthread_mutex_lock(&l->lock);
-    if (l->has_next) {
-        apply(l, &l->next);
-        free((char *)l->next.file);
-        l->has_next = false;
-    } else if (l->reopen && l->file) {
+    next = l->next;
+    has_next = l->has_next;
+    reopen = l->reopen;
+    l->has_next = false;
+    l->reopen = false;
+    pthread_mutex_unlock(&l->lock);
+
+    if (has_next) {
+        apply(l, &next);
+        free((char *)next.file);
+    } else if (reopen && l->file) {
         int r = log_file_reopen(l->file, clock_now(l->clock));
 
         if (r < 0)
             say_file_failed(l, r);
     }
-    l->reopen = false;
-    pthread_mutex_unlock(&l->lock);
 }
 
 unsigned logger_turn(struct logger *l)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "tests/support/test.h"
 
+#include "common/base.h"
 #include "daemon/logger.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fault.h"
@@ -29,6 +31,27 @@ struct fixture {
 };
 
 static struct fixture fixture;
+
+/* A disk that hangs while it is armed: who opens a file says so, and waits until it may go on. */
+static struct {
+    _Atomic bool armed;
+    int arrived[2], go[2];          /* pipes */
+} disk;
+
+int __real_open(const char *path, int flags, mode_t mode);
+int __wrap_open(const char *path, int flags, mode_t mode);
+
+int __wrap_open(const char *path, int flags, mode_t mode)
+{
+    char byte = 'x';
+
+    if (atomic_load(&disk.armed) &&
+        (write(disk.arrived[1], &byte, 1) != 1 || read(disk.go[0], &byte, 1) != 1)) {
+        errno = EIO;
+        return -1;
+    }
+    return __real_open(path, flags, mode);
+}
 
 static int setup(void **state)
 {
@@ -435,6 +458,49 @@ static void test_sleeping_thread_is_woken_by_an_entry(void **state)
     fd_closep(&fds[1]);
 }
 
+/* As the control thread does at a reload and at SIGUSR2. */
+static void *configure_and_reopen(void *arg)
+{
+    struct fixture *f = arg;
+    struct logger_settings next = settings(f, f->file);
+
+    logger_reopen(f->logger);
+    if (logger_configure(f->logger, &next) < 0 || write(disk.arrived[1], "x", 1) != 1)
+        return NULL;
+    return f;
+}
+
+/* Only the logger's thread waits: the control thread has a watchdog to feed. */
+static void test_hung_disk_does_not_hold_up_the_control_thread(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t control;
+    bool went_on;
+    void *done;
+
+    assert_int_equal(pipe2(disk.arrived, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(disk.go, O_CLOEXEC), 0);
+    f->clock_src = clock_system;            /* the fake one is for one thread */
+    make(f, f->file);
+    assert_int_equal(logger_start(f->logger), 0);
+    atomic_store(&disk.armed, true);
+    logger_reopen(f->logger);
+    assert_true(one_comes(disk.arrived[0]));
+
+    assert_int_equal(pthread_create(&control, NULL, configure_and_reopen, f), 0);
+    went_on = one_comes(disk.arrived[0]);
+    atomic_store(&disk.armed, false);
+    assert_int_equal(write(disk.go[1], "x", 1), 1);
+    assert_int_equal(pthread_join(control, &done), 0);
+    logger_stop(f->logger);
+    assert_true(went_on);
+    assert_ptr_equal(done, f);
+    for (unsigned i = 0; i < 2; i++) {
+        fd_closep(&disk.arrived[i]);
+        fd_closep(&disk.go[i]);
+    }
+}
+
 static void *say_many(void *arg)
 {
     struct log *log = arg;
@@ -490,6 +556,7 @@ int main(void)
         IN(test_logger_that_cannot_be_made_leaves_nothing),
         IN(test_no_logger_is_freed_as_nothing),
         IN(test_sleeping_thread_is_woken_by_an_entry),
+        IN(test_hung_disk_does_not_hold_up_the_control_thread),
         IN(test_threads_log_at_once_and_nothing_is_lost),
     };
 
