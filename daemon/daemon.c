@@ -256,7 +256,7 @@ static int configure_log(struct daemon *d, const struct config *c)
         r = logger_new(&d->logger, logs, d->crew.n_workers + 1, &d->log_shared, &clock_system,
                        &settings);
     }
-    free((char *)settings.file);
+    logger_settings_deinit(&settings);
     return r;
 }
 

@@ -36,7 +36,7 @@ static struct log_sink sink_of(const struct config *c)
 
 /* A relative path, as the default is one, lies in the (first) directory that the unit made; without
  * such a directory there is no default file. */
-static int resolve_file(const struct config *c, const char **ret_file)
+static int resolve_file(const struct config *c, char **ret_file)
 {
     const char *directory = getenv("LOGS_DIRECTORY");
     const char *name = c->log_file ? c->log_file : directory ? DEFAULT_FILE : "";
@@ -56,7 +56,7 @@ static int resolve_file(const struct config *c, const char **ret_file)
 
 int log_setup_resolve(const struct config *c, struct logger_settings *ret_settings)
 {
-    const char *file;
+    char *file;
     int r = resolve_file(c, &file);
 
     if (r < 0)

@@ -9,7 +9,7 @@
 
 /**
  * log_setup_resolve() - a logger's settings
- * @ret_settings:       its file is to be freed by the caller
+ * @ret_settings:       for the caller to deinit, on success only
  *
  * Reads JOURNAL_STREAM and LOGS_DIRECTORY, systemd.exec(5).
  *

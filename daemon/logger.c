@@ -49,10 +49,15 @@ struct logger {
     /* crossing threads */
     _Atomic bool stop;
     pthread_mutex_t lock;
-    struct logger_settings next;    /* `file` is owned */
+    struct logger_settings next;
     bool has_next;
     bool reopen;
 };
+
+void logger_settings_deinit(struct logger_settings *s)
+{
+    free(take_ptr(s->file));
+}
 
 static const char *remedy(int error)
 {
@@ -253,7 +258,7 @@ static void take_settings(struct logger *l)
 
     if (has_next) {
         apply(l, &next);
-        free((char *)next.file);
+        logger_settings_deinit(&next);
     } else if (reopen && l->file) {
         int r = log_file_reopen(l->file, clock_now(l->clock));
 
@@ -314,7 +319,7 @@ int logger_configure(struct logger *l, const struct logger_settings *settings)
 
     pthread_mutex_lock(&l->lock);
     if (l->has_next)
-        free((char *)l->next.file);
+        logger_settings_deinit(&l->next);
     l->next = next;
     l->has_next = true;
     pthread_mutex_unlock(&l->lock);
@@ -399,7 +404,7 @@ struct logger *logger_free(struct logger *l)
         return NULL;
 
     if (l->has_next)
-        free((char *)l->next.file);
+        logger_settings_deinit(&l->next);
     (void)log_file_free(l->file);
     free(l->file_path);
     free(l->file_buffer);

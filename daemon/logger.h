@@ -17,10 +17,12 @@
 /* One sink for people (journal or standard error) and one file. */
 struct logger_settings {
     struct log_sink sink;           /* ops = NULL: none */
-    const char *file;               /* path; NULL: none */
+    char *file;                     /* path, owned; NULL: none */
     uint64_t file_size;             /* when it is rotated [bytes] */
     uint32_t file_count;            /* old ones to keep */
 };
+
+void logger_settings_deinit(struct logger_settings *s);
 
 struct logger;
 

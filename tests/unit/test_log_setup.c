@@ -81,7 +81,7 @@ static void assert_file(char *file, const char *expected)
         assert_null(s.file);
     assert_int_equal(s.file_size, 5000);
     assert_int_equal(s.file_count, 3);
-    free((char *)s.file);
+    logger_settings_deinit(&s);
 }
 
 static void test_no_file_unless_asked_for_outside_of_a_unit(void **state)

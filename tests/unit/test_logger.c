@@ -86,13 +86,13 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct logger_settings settings(struct fixture *f, const char *file)
+static struct logger_settings settings(struct fixture *f, char *file)
 {
     return (struct logger_settings){
         .sink = mem_sink(&f->sink), .file = file, .file_size = 1 << 20, .file_count = 1};
 }
 
-static void make(struct fixture *f, const char *file)
+static void make(struct fixture *f, char *file)
 {
     struct logger_settings s = settings(f, file);
 
