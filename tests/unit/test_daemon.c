@@ -19,14 +19,15 @@ static const char *const base[] = {"tcptimerd", "--config=/dev/null", "--listen=
 static void parse(struct options *options, const char *option)
 {
     const char *argv[ARRAY_SIZE(base) + 2] = {0};
-    int argc = 0;
+    char *args[ARRAY_SIZE(argv)];   /* of main()'s type; nobody writes to what they point to */
+    int argc = ARRAY_SIZE(base);
 
-    for (; argc < (int)ARRAY_SIZE(base); argc++)
-        argv[argc] = base[argc];
+    memcpy(argv, base, sizeof(base));
     if (option)
         argv[argc++] = option;
+    memcpy(args, argv, sizeof(args));
     *options = OPTIONS_INIT;
-    assert_int_equal(options_parse(options, argc, (char **)argv, stderr), 0);
+    assert_int_equal(options_parse(options, argc, args, stderr), 0);
 }
 
 /* Runs a daemon that is told to stop before it begins. */
