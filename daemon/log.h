@@ -28,7 +28,7 @@ struct log_site {
 
 struct log_value {
     enum log_field field;
-    uint64_t value;
+    uint64_t value;                 /* or an int64_t, as LOG_FIELDS has it */
 };
 
 #define LOG_VALUES_MAX 10

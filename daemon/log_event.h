@@ -43,26 +43,32 @@ enum log_event {
     N_LOG_EVENTS
 };
 
-/* X(name, journal field): numbers that an event may carry beside its text. */
+/* X(name, journal field, type): numbers that an event may carry beside its text. A record holds any
+ * of them in 64 bits; of the type LOG_SIGNED they are an int64_t. */
 #define LOG_FIELDS(X)                                                                              \
-    X(WORKER,           "TCPTIMER_WORKER")                                                         \
-    X(WORKERS,          "TCPTIMER_WORKERS")                                                        \
-    X(LISTENERS,        "TCPTIMER_LISTENERS")                                                      \
-    X(CLIENTS,          "TCPTIMER_CLIENTS")                                                        \
-    X(ACCEPTED,         "TCPTIMER_ACCEPTED")                                                       \
-    X(MESSAGES,         "TCPTIMER_MESSAGES")                                                       \
-    X(REFUSED,          "TCPTIMER_REFUSED")                                                        \
-    X(TIMED_OUT,        "TCPTIMER_TIMED_OUT")                                                      \
-    X(BAD_MESSAGES,     "TCPTIMER_BAD_MESSAGES")                                                   \
-    X(DROPPED,          "TCPTIMER_DROPPED")                                                        \
-    X(SUPPRESSED,       "TCPTIMER_SUPPRESSED")                                                     \
-    X(DELTA,            "TCPTIMER_DELTA_NSEC")                                                     \
-    X(THRESHOLD,        "TCPTIMER_THRESHOLD_NSEC")                                                 \
-    X(UPTIME,           "TCPTIMER_UPTIME_NSEC")                                                    \
-    X(STEP,             "TCPTIMER_STEP_NSEC")
+    X(WORKER,           "TCPTIMER_WORKER",         LOG_UNSIGNED)                                   \
+    X(WORKERS,          "TCPTIMER_WORKERS",        LOG_UNSIGNED)                                   \
+    X(LISTENERS,        "TCPTIMER_LISTENERS",      LOG_UNSIGNED)                                   \
+    X(CLIENTS,          "TCPTIMER_CLIENTS",        LOG_UNSIGNED)                                   \
+    X(ACCEPTED,         "TCPTIMER_ACCEPTED",       LOG_UNSIGNED)                                   \
+    X(MESSAGES,         "TCPTIMER_MESSAGES",       LOG_UNSIGNED)                                   \
+    X(REFUSED,          "TCPTIMER_REFUSED",        LOG_UNSIGNED)                                   \
+    X(TIMED_OUT,        "TCPTIMER_TIMED_OUT",      LOG_UNSIGNED)                                   \
+    X(BAD_MESSAGES,     "TCPTIMER_BAD_MESSAGES",   LOG_UNSIGNED)                                   \
+    X(DROPPED,          "TCPTIMER_DROPPED",        LOG_UNSIGNED)                                   \
+    X(SUPPRESSED,       "TCPTIMER_SUPPRESSED",     LOG_UNSIGNED)                                   \
+    X(DELTA,            "TCPTIMER_DELTA_NSEC",     LOG_UNSIGNED)                                   \
+    X(THRESHOLD,        "TCPTIMER_THRESHOLD_NSEC", LOG_UNSIGNED)                                   \
+    X(UPTIME,           "TCPTIMER_UPTIME_NSEC",    LOG_UNSIGNED)                                   \
+    X(STEP,             "TCPTIMER_STEP_NSEC",      LOG_SIGNED)
+
+enum log_number_type {
+    LOG_UNSIGNED,
+    LOG_SIGNED,
+};
 
 enum log_field {
-#define X(name, journal) LOG_FIELD_##name,
+#define X(name, journal, type) LOG_FIELD_##name,
     LOG_FIELDS(X)
 #undef X
     N_LOG_FIELDS

@@ -10,8 +10,11 @@
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
 
-static const char *const field_names[] = {
-#define X(name, journal) [LOG_FIELD_##name] = journal,
+static const struct {
+    const char *name;
+    enum log_number_type type;
+} number_fields[] = {
+#define X(field, journal, number) [LOG_FIELD_##field] = {.name = journal, .type = number},
     LOG_FIELDS(X)
 #undef X
 };
@@ -44,6 +47,16 @@ static void add(struct fields *f, const char *format, ...)
         return;                     /* cannot be: the buffer is larger than all fields together */
     f->iov[f->n++] = (struct iovec){.iov_base = at, .iov_len = (size_t)n};
     f->used += (size_t)n;
+}
+
+static void add_number(struct fields *f, const struct log_value *v)
+{
+    const char *name = number_fields[v->field].name;
+
+    if (number_fields[v->field].type == LOG_SIGNED)
+        add(f, "%s=%" PRId64, name, (int64_t)v->value);
+    else
+        add(f, "%s=%" PRIu64, name, v->value);
 }
 
 static int journal_write(void *ctx, const struct log_entry *entry)
@@ -79,7 +92,7 @@ static int journal_write(void *ctx, const struct log_entry *entry)
     if (r->error > 0)
         add(&f, "ERRNO=%d", r->error);
     for (unsigned i = 0; i < r->n_values; i++)
-        add(&f, "%s=%" PRIu64, field_names[r->values[i].field], r->values[i].value);
+        add_number(&f, &r->values[i]);
 
     return sd_journal_sendv(f.iov, f.n);
 }

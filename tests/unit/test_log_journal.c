@@ -135,6 +135,22 @@ static void test_entry_has_no_field_that_it_does_not_know(void **state)
     assert_has_not("ERRNO=");
 }
 
+static void test_number_with_a_sign_keeps_it(void **state)
+{
+    struct log *log = *state;
+
+    log_text(log, CLOCK_STEPPED,
+             &((struct log_data){LOG_VALUES({LOG_FIELD_STEP, (uint64_t)INT64_C(-1500000000)})}),
+             "stepped");
+    assert_int_equal(send_last(log), 0);
+    assert_has("TCPTIMER_STEP_NSEC=-1500000000");
+
+    log_text(log, CLOCK_STEPPED, &((struct log_data){LOG_VALUES({LOG_FIELD_STEP, 2000})}),
+             "stepped");
+    assert_int_equal(send_last(log), 0);
+    assert_has("TCPTIMER_STEP_NSEC=2000");
+}
+
 /* The largest of everything: no field is left out for want of room. */
 static void test_largest_entry_keeps_all_fields(void **state)
 {
@@ -175,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN(test_entry_has_all_that_it_knows),
         IN(test_entry_has_no_field_that_it_does_not_know),
+        IN(test_number_with_a_sign_keeps_it),
         IN(test_largest_entry_keeps_all_fields),
         IN(test_failure_is_passed_on),
     };
