@@ -22,9 +22,8 @@
 #include "daemon/notify.h"
 #include "daemon/watch.h"
 
-/* Descriptors that are not clients: standard ones, logs, journal, and a few for each worker. */
+/* Descriptors that are neither clients nor a worker's: standard ones, the event loop's, logs. */
 #define FDS_APART 32
-#define FDS_PER_WORKER 4
 
 /* How often STATUS= is brought up to date; nothing is sent while nothing changes. */
 #define STATUS_INTERVAL (5 * NSEC_PER_SEC)
@@ -164,7 +163,7 @@ static void fit_max_clients(struct daemon *d, struct config *c, size_t n_workers
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         (void)getrlimit(RLIMIT_NOFILE, &limit);     /* a container may forbid it: keep what is */
 
-    most = FDS_APART + FDS_PER_WORKER * n_workers + d->listeners.n;
+    most = FDS_APART + WORKER_FDS * n_workers + d->listeners.n;
     most = limit.rlim_cur > most ? limit.rlim_cur - most : 1;
     if (c->limits.max_clients <= most)
         return;

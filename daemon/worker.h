@@ -19,6 +19,10 @@
 #include "daemon/loop.h"
 #include "daemon/stats.h"
 
+/* The descriptors that a worker holds beside those of its clients: epoll and timer of its loop, its
+ * wake, the acceptor's spare one, and the lookout's view of the scheduler. */
+#define WORKER_FDS 5
+
 /* What the control thread wants of a worker. */
 struct worker_orders {
     struct conn_limits limits;

@@ -139,13 +139,20 @@ class TestTimeouts(support.Case):
 
 class TestDescriptors(support.Case):
     def test_max_clients_above_the_descriptor_limit_is_lowered(self):
-        server = self.daemon('--max-clients=1000', nofile=64)
+        server = self.daemon('--max-clients=1000', '--workers=2', nofile=64)
         server.log.wait(r'(?i)warning.*max_clients|max_clients.*(64|limit)')
         peers = [TextPeer(self, server.address) for _ in range(80)]
         served, refused = self.served_and_refused(peers)
         self.assertGreater(len(served), 20)
         self.assertGreater(len(refused), 16)
         server.await_statistics(refused=len(refused))
+
+    def test_every_client_up_to_the_lowered_limit_is_served(self):
+        """What many workers need for themselves is not promised to clients."""
+        server = self.daemon('--workers=64', nofile=512)
+        n = int(server.log.wait(r'max_clients = 10000: lowered to (\d+),').group(1))
+        peers = [TextPeer(self, server.address) for _ in range(n)]
+        self.assertEqual(len(self.served_and_refused(peers)[0]), n)
 
     def test_soft_limit_is_raised_to_the_hard_one(self):
         server = self.daemon()

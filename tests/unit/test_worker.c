@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,6 +262,29 @@ static void test_worker_that_waits_takes_no_time(void **state)
         (void)poll(NULL, 0, 1);
 }
 
+static unsigned count_descriptors(void)
+{
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* What the daemon leaves for them when it fits max_clients into its limit of descriptors. */
+static void test_workers_hold_no_more_descriptors_than_they_say(void **state)
+{
+    enum { N = 8 };
+    struct fixture *f = *state;
+    unsigned before = count_descriptors();
+
+    start(f, N);
+    crew_order(&f->crew);
+    while (!crew_has_obeyed(&f->crew))      /* by then each has begun its loop */
+        (void)poll(NULL, 0, 1);
+    assert_in_range(count_descriptors() - before, N, N * WORKER_FDS + 1);   /* 1: the crew's */
+}
+
 static void test_crew_that_cannot_be_made_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -301,6 +325,7 @@ int main(void)
         IN(test_stop_ends_with_its_timeout),
         IN(test_stop_is_hurried_by_a_second_order),
         IN(test_worker_that_waits_takes_no_time),
+        IN(test_workers_hold_no_more_descriptors_than_they_say),
         IN(test_crew_that_cannot_be_made_leaves_nothing),
         IN(test_no_worker_is_freed_as_nothing),
     };
