@@ -23,6 +23,15 @@
 #define TEXT_PATIENCE(drain_timeout) ((drain_timeout) / 2)
 #define NATIVE_PATIENCE(drain_timeout) ((drain_timeout) / 8 * 7)
 
+/* As a welcome tells a timeout: 0 means none, so a short one must not become that, nor a long one
+ * by overflow. Rounded up, as a client keeps itself alive well before. */
+static uint32_t to_ms(nsec_t timeout)
+{
+    nsec_t ms = timeout / NSEC_PER_MSEC + (timeout % NSEC_PER_MSEC > 0);
+
+    return (uint32_t)MIN(ms, (nsec_t)UINT32_MAX);
+}
+
 static void set_terms(struct worker *w)
 {
     const struct conn_limits *limits = &w->conns.limits;
@@ -34,8 +43,8 @@ static void set_terms(struct worker *w)
             .max_reply_padding = PROTO_PADDING_MAX,
             .rx_buffer = CONN_RX_SIZE,
             .tx_buffer = CONN_TX_SIZE,
-            .idle_timeout_ms = (uint32_t)(limits->idle_timeout / NSEC_PER_MSEC),
-            .message_timeout_ms = (uint32_t)(limits->message_timeout / NSEC_PER_MSEC),
+            .idle_timeout_ms = to_ms(limits->idle_timeout),
+            .message_timeout_ms = to_ms(limits->message_timeout),
         },
         .limits = {
             .role = PROTO_SERVER,

@@ -262,6 +262,34 @@ static void test_worker_that_waits_takes_no_time(void **state)
         (void)poll(NULL, 0, 1);
 }
 
+static void assert_told(struct fixture *f, nsec_t timeout, uint32_t expected_ms)
+{
+    const struct proto_welcome *welcome;
+
+    f->orders.limits.idle_timeout = timeout;
+    f->orders.limits.message_timeout = timeout;
+    assert_int_equal(crew_init(&f->crew, 1, &f->listeners, &f->log, &clock_system, &f->orders), 0);
+    welcome = &f->crew.workers[0]->conns.terms.welcome;
+    assert_int_equal(welcome->idle_timeout_ms, expected_ms);
+    assert_int_equal(welcome->message_timeout_ms, expected_ms);
+    crew_deinit(&f->crew);
+}
+
+/* To a client, 0 is no timeout: it would not keep itself alive, and be cut. */
+static void test_timeouts_are_told_as_zero_only_if_they_are_off(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_told(f, 0, 0);
+    assert_told(f, 1, 1);
+    assert_told(f, 500 * NSEC_PER_USEC, 1);
+    assert_told(f, NSEC_PER_MSEC, 1);
+    assert_told(f, 300 * NSEC_PER_SEC, 300000);
+    assert_told(f, ((nsec_t)UINT32_MAX - 1) * NSEC_PER_MSEC, UINT32_MAX - 1);
+    assert_told(f, ((nsec_t)UINT32_MAX + 1) * NSEC_PER_MSEC, UINT32_MAX);
+    assert_told(f, NSEC_NEVER, UINT32_MAX);
+}
+
 static unsigned count_descriptors(void)
 {
     unsigned n = 0;
@@ -325,6 +353,7 @@ int main(void)
         IN(test_stop_ends_with_its_timeout),
         IN(test_stop_is_hurried_by_a_second_order),
         IN(test_worker_that_waits_takes_no_time),
+        IN(test_timeouts_are_told_as_zero_only_if_they_are_off),
         IN(test_workers_hold_no_more_descriptors_than_they_say),
         IN(test_crew_that_cannot_be_made_leaves_nothing),
         IN(test_no_worker_is_freed_as_nothing),
