@@ -245,7 +245,6 @@ static int configure_log(struct daemon *d, const struct config *c)
 
     if (r < 0)
         return r;
-    atomic_store(&d->log_shared.level, c->log_level);
     if (d->logger) {
         r = logger_configure(d->logger, &settings);
     } else {
@@ -256,6 +255,8 @@ static int configure_log(struct daemon *d, const struct config *c)
                        &settings);
     }
     logger_settings_deinit(&settings);
+    if (r == 0)
+        atomic_store(&d->log_shared.level, c->log_level);
     return r;
 }
 
@@ -278,12 +279,17 @@ static void reload(struct daemon *d)
         return;
     }
 
+    /* First, as it is all that can fail: a reload is done as a whole or not at all. */
+    if (configure_log(d, &next) < 0) {
+        log_text(&d->log, RELOAD_FAILED, &((struct log_data){.error = ENOMEM}),
+                 "reload: no memory for the log's new settings, the old configuration stays");
+        notify_ready();
+        return;
+    }
+
     say_fixed_changes(d, &next);
     fit_max_clients(d, &next, d->crew.n_workers);
     keep_fixed(&next, &d->config);
-    if (configure_log(d, &next) < 0)
-        log_text(&d->log, RELOAD_FAILED, &((struct log_data){.error = ENOMEM}),
-                 "reload: no memory for the log's new settings, the old ones stay");
     config_deinit(&d->config);
     d->config = next;
     next = CONFIG_INIT;
