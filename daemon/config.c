@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <ini.h>
 #include <inttypes.h>
@@ -29,7 +30,7 @@ enum kind {
 struct key {
     struct config_key public;
     enum kind kind;
-    size_t offset;                  /* of the member in struct config */
+    size_t offset, size;            /* of the member in struct config */
     uint64_t min, max;              /* of a number */
     const char *expected;
 };
@@ -39,12 +40,16 @@ struct key {
 #define KEY(key, arg, text, what, member, low, high, words)                                        \
     {                                                                                              \
         .public = {.name = key, .argument = arg, .help = text}, .kind = what,                      \
-        .offset = offsetof(struct config, member), .min = low, .max = high, .expected = words,     \
+        .offset = offsetof(struct config, member),                                                 \
+        .size = sizeof(((struct config *)0)->member),                                              \
+        .min = low, .max = high, .expected = words,                                                \
     }
 #define FIXED_KEY(key, arg, text, what, member, low, high, words)                                  \
     {                                                                                              \
         .public = {.name = key, .argument = arg, .help = text, .fixed = true}, .kind = what,       \
-        .offset = offsetof(struct config, member), .min = low, .max = high, .expected = words,     \
+        .offset = offsetof(struct config, member),                                                 \
+        .size = sizeof(((struct config *)0)->member),                                              \
+        .min = low, .max = high, .expected = words,                                                \
     }
 
 #define A_DURATION "a duration like 500ms, 10s or 5m (a bare number is seconds), or off"
@@ -406,17 +411,52 @@ int config_read_file(struct config *c, const char *path, FILE *faults)
     return r.result;
 }
 
+/* ---- what cannot change at run time ---- */
+
+static bool same_listen(const struct config *a, const struct config *b)
+{
+    if (a->n_listen != b->n_listen)
+        return false;
+    for (size_t i = 0; i < a->n_listen; i++)
+        if (strcmp(a->listen[i], b->listen[i]) != 0)
+            return false;
+    return true;
+}
+
+static bool same(const struct config *a, const struct config *b, const struct key *k)
+{
+    if (k->kind == KIND_LISTEN)
+        return same_listen(a, b);
+    assert(k->kind != KIND_TEXT);   /* none of them is fixed: its bytes are not its value */
+    return memcmp((const char *)a + k->offset, (const char *)b + k->offset, k->size) == 0;
+}
+
 void config_name_fixed_changes(const struct config *old, const struct config *new, FILE *names)
 {
-    bool listen = old->n_listen != new->n_listen;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (keys[i].public.fixed && !same(old, new, &keys[i]))
+            (void)fprintf(names, " %s", keys[i].public.name);
+}
 
-    for (size_t i = 0; !listen && i < old->n_listen; i++)
-        listen = strcmp(old->listen[i], new->listen[i]) != 0;
+static void exchange(void *a, void *b, size_t size)
+{
+    char *x = a, *y = b;
 
-    if (listen)
-        (void)fputs(" listen", names);
-    if (old->port != new->port)
-        (void)fputs(" port", names);
-    if (old->workers != new->workers)
-        (void)fputs(" workers", names);
+    for (size_t i = 0; i < size; i++) {
+        char held = x[i];
+
+        x[i] = y[i];
+        y[i] = held;
+    }
+}
+
+void config_keep_fixed(struct config *next, struct config *now)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (keys[i].public.fixed)
+            exchange((char *)next + keys[i].offset, (char *)now + keys[i].offset, keys[i].size);
+
+    /* What goes with `listen` and with `port`. */
+    exchange(&next->n_listen, &now->n_listen, sizeof(next->n_listen));
+    exchange(&next->port_is_set, &now->port_is_set, sizeof(next->port_is_set));
 }

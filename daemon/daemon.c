@@ -225,18 +225,6 @@ static void say_fixed_changes(struct daemon *d, const struct config *next)
                  "changed, but fixed while the daemon runs:%s; restart it for them", names);
 }
 
-/* What cannot change keeps being what the daemon runs with, for the next comparison. */
-static void keep_fixed(struct config *next, struct config *now)
-{
-    config_forget_listen(next);
-    next->listen = take_ptr(now->listen);
-    next->n_listen = now->n_listen;
-    now->n_listen = 0;
-    next->port = now->port;
-    next->port_is_set = now->port_is_set;
-    next->workers = now->workers;
-}
-
 static int configure_log(struct daemon *d, const struct config *c)
 {
     struct logger_settings settings;
@@ -289,7 +277,7 @@ static void reload(struct daemon *d)
 
     say_fixed_changes(d, &next);
     fit_max_clients(d, &next, d->crew.n_workers);
-    keep_fixed(&next, &d->config);
+    config_keep_fixed(&next, &d->config);   /* also for the next comparison */
     config_deinit(&d->config);
     d->config = next;
     next = CONFIG_INIT;

@@ -328,6 +328,33 @@ static void test_changes_that_need_a_restart_are_named(void **state)
     config_deinit(&next);           /* once more does no harm */
 }
 
+static void test_fixed_keys_keep_their_values_and_no_others_do(void **state)
+{
+    struct fixture *f = *state;
+    struct config next;
+    const char *expected;
+
+    config_init(&next);
+    assert_int_equal(set(f, "listen", "127.0.0.1:1"), 0);
+    assert_int_equal(set(f, "listen", "127.0.0.1:2"), 0);
+    assert_int_equal(set(f, "port", "5"), 0);
+    assert_int_equal(set(f, "workers", "3"), 0);
+    assert_int_equal(config_set(&next, "listen", "127.0.0.1:3", &expected), 0);
+    assert_int_equal(config_set(&next, "workers", "4", &expected), 0);
+    assert_int_equal(config_set(&next, "max_clients", "1", &expected), 0);
+    assert_int_equal(config_set(&next, "log_file", "next.log", &expected), 0);
+
+    config_keep_fixed(&next, &f->config);
+    assert_int_equal(next.n_listen, 2);
+    assert_string_equal(next.listen[1], "127.0.0.1:2");
+    assert_int_equal(next.port, 5);
+    assert_true(next.port_is_set);
+    assert_int_equal(next.workers, 3);
+    assert_int_equal(next.limits.max_clients, 1);
+    assert_string_equal(next.log_file, "next.log");
+    config_deinit(&next);
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -346,6 +373,7 @@ int main(void)
         IN(test_directory_is_no_file),
         IN(test_lack_of_memory_is_told_with_its_line),
         IN(test_changes_that_need_a_restart_are_named),
+        IN(test_fixed_keys_keep_their_values_and_no_others_do),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
