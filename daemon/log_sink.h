@@ -38,9 +38,3 @@ extern const struct log_sink_ops log_journal_ops;
 
 /* Standard error, a line an entry; ctx is not used. */
 extern const struct log_sink_ops log_stderr_ops;
-
-/* Room for a line of log_line_format(): time, priority, a record's longest text, UUID, client. */
-#define LOG_LINE_MAX (LOG_TEXT_MAX + ADDR_TEXT_SIZE + 128)
-
-/* Writes an entry as a line for a file or a terminal, with its end. Return: its length. */
-size_t log_line_format(const struct log_entry *entry, char ret_line[static LOG_LINE_MAX]);

@@ -87,3 +87,23 @@ size_t log_text_make(const struct log_record *r, char ret_text[static LOG_TEXT_S
 
     return MIN(len, (size_t)LOG_TEXT_SIZE - 1);
 }
+
+static const char *const priority_names[] = {
+    [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",   [LOG_CRIT] = "crit", [LOG_ERR] = "err",
+    [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+};
+
+size_t log_line_format(const struct log_entry *entry, char ret_line[static LOG_LINE_MAX])
+{
+    char when[CLOCK_RFC3339_SIZE];
+    int n;
+
+    clock_format_rfc3339(entry->record->real, when);
+    n = snprintf(ret_line, LOG_LINE_MAX, "%s %s %.*s\n", when, priority_names[entry->priority],
+                 (int)entry->text_len, entry->text);
+    if ((size_t)n < LOG_LINE_MAX)
+        return (size_t)n;
+
+    ret_line[LOG_LINE_MAX - 1] = '\n';     /* cut, but a line */
+    return LOG_LINE_MAX;
+}

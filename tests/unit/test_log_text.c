@@ -5,7 +5,6 @@
 
 #include "tests/support/test.h"
 
-#include "daemon/log_sink.h"
 #include "daemon/log_text.h"
 
 #define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
