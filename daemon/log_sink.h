@@ -22,7 +22,7 @@ struct log_entry {
  * @write:      puts one entry down
  *
  * Returns 0 or negative errno: the entry is lost, and the next one is tried again. Called on the
- * logger's thread alone; it may block, for nobody waits for that thread.
+ * logger's thread alone. It may wait, but not without end: the stop waits for that thread.
  */
 struct log_sink_ops {
     int (*write)(void *ctx, const struct log_entry *entry);

@@ -7,25 +7,47 @@
 
 #include "daemon/log_text.h"
 
-/* Whole lines only, also where the other end made its pipe non-blocking: this thread can wait. */
-static int stderr_write(void *ctx, const struct log_entry *entry)
+/* How long it is waited for while it takes nothing (a pipe that nobody reads, a terminal that was
+ * halted): the stop waits for this thread. */
+#define PATIENCE_MS 1000
+
+/* The process has one standard error, and one thread that writes entries to it. */
+static struct {
+    bool stalled;                   /* it took nothing for so long: until it does, nobody waits */
+    bool amid_line;                 /* a line that was lost had begun: the next one ends it */
+} out;
+
+/* Asks before each write, so that also a descriptor that blocks does not for longer. */
+static int put(const char *bytes, size_t len)
 {
-    char line[LOG_LINE_MAX];
-    size_t len = log_line_format(entry, line);
-    size_t done = 0;
+    while (len > 0) {
+        struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+        ssize_t n;
 
-    (void)ctx;
-    while (done < len) {
-        ssize_t n = write(STDERR_FILENO, line + done, len - done);
-
-        if (n >= 0)
-            done += (size_t)n;
-        else if (errno == EAGAIN)
-            (void)poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
-        else if (errno != EINTR)
+        if (poll(&p, 1, out.stalled ? 0 : PATIENCE_MS) == 0) {
+            out.stalled = true;
+            return -EAGAIN;
+        }
+        n = write(STDERR_FILENO, bytes, len);
+        if (n >= 0) {
+            bytes += n;
+            len -= (size_t)n;
+            out.stalled = false;
+            out.amid_line = len > 0;
+        } else if (errno != EAGAIN && errno != EINTR) {
             return -errno;
+        }
     }
     return 0;
+}
+
+static int stderr_write(void *ctx, const struct log_entry *entry)
+{
+    char line[1 + LOG_LINE_MAX] = "\n";
+    size_t len = log_line_format(entry, line + 1);
+
+    (void)ctx;
+    return out.amid_line ? put(line, 1 + len) : put(line + 1, len);
 }
 
 const struct log_sink_ops log_stderr_ops = {.write = stderr_write};

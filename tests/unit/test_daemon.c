@@ -122,6 +122,26 @@ static void test_fault_in_the_configuration_ends_it(void **state)
     take_signals();
 }
 
+/* A pipe that is full, and whose reader sleeps: what is said is lost, the stop is not held up. */
+static void test_stuck_standard_error_does_not_hang_the_stop(void **state)
+{
+    int kept = dup(STDERR_FILENO);
+    int fds[2], r;
+
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    while (write(fds[1], "x", 1) == 1)
+        ;
+    assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+    assert_int_equal(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+    r = run("--log-target=stderr");
+    (void)dup2(kept, STDERR_FILENO);
+    assert_int_equal(r, 0);
+    fd_closep(&kept);
+    fd_closep(&fds[0]);
+    fd_closep(&fds[1]);
+}
+
 /* Whatever it lacks, and whenever: it undoes what it had done, and says so by its result. */
 static void test_every_failure_of_the_start_is_undone(void **state)
 {
@@ -183,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_daemon_comes_and_goes_without_a_trace),
         cmocka_unit_test(test_fault_in_the_configuration_ends_it),
+        cmocka_unit_test(test_stuck_standard_error_does_not_hang_the_stop),
         cmocka_unit_test(test_every_failure_of_the_start_is_undone),
         cmocka_unit_test(test_reload_that_fails_is_not_said_to_have_worked),
     };
