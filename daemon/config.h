@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "daemon/conn.h"
+#include "daemon/conn_limits.h"
 
 #define CONFIG_WORKERS_MAX 1024
 

@@ -15,6 +15,7 @@
 #include "common/nic_lag.h"
 #include "common/stamp.h"
 #include "daemon/admission.h"
+#include "daemon/conn_limits.h"
 #include "daemon/list.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"
@@ -33,16 +34,6 @@ enum conn_phase {
     CONN_PARTING,                   /* the server stops and has said so; no timeout of its own */
     CONN_LINGERING,                 /* half-closed, read until the peer ends it */
     N_CONN_PHASES,
-};
-
-/* What may change while connections live. */
-struct conn_limits {
-    nsec_t idle_timeout;            /* 0 = off */
-    nsec_t message_timeout;         /* 0 = off */
-    nsec_t slow_threshold;          /* 0 = off */
-    bool log_messages;
-    uint32_t max_clients;
-    uint32_t max_clients_per_source;        /* 0 = no limit */
 };
 
 struct conn_shared {
