@@ -7,7 +7,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include "common/addr.h"

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <ini.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
