@@ -410,7 +410,7 @@ static enum target_event_kind next_error_line(struct target *t, struct target_rx
     if (end > rx->at && end[-1] == '\r')
         end--;
     make_printable(ret->text, sizeof(ret->text), rx->at, (size_t)(end - rx->at));
-    ret->is_stopping = strstr(ret->text, "stopping") != NULL;
+    ret->is_stopping = strstr(ret->text, TEXT_STOPPING) != NULL;
     rx->at = rx->end;
     if (t->state == TARGET_GREETING && t->config->protocol == PROTOCOL_AUTO && !ret->is_stopping)
         return end_event(ret, TARGET_TRY_TEXT);

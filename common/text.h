@@ -24,6 +24,10 @@
 /* What an error line begins with. */
 #define TEXT_ERROR_PREFIX "ERROR: "
 
+/* An error line contains it if the server stops, and only then: the client may connect again at
+ * once. */
+#define TEXT_STOPPING "stopping"
+
 /**
  * text_uuid_match() - how far bytes go on as a UUID
  * @at:         how many characters of the UUID came before, < TEXT_UUID_LEN

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "common/base.h"
+#include "common/text.h"
 
 /* A worker alone takes so many in one go; one of several takes one, and goes to the queue's end. */
 #define BATCH_ALONE 64
@@ -84,7 +85,7 @@ static void admit(struct acceptor *a, int fd, const struct addr_key *key)
 
     if (conns->stopping) {
         stats_add(conns->stats, refused_stopping, 1);
-        conn_refuse(conns, fd, key, "the server is stopping");
+        conn_refuse(conns, fd, key, "the server is " TEXT_STOPPING);
         return;
     }
 
