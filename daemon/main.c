@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base.h"
 #include "common/version.h"
@@ -16,6 +18,15 @@ static int check_config(const struct options *options)
     return options_load(options, &config, stderr) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* What was printed has got out only when this says so: a disk can be full. */
+static int end_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_SUCCESS;
+    (void)fprintf(stderr, "tcptimerd: standard output: %s\n", strerror(errno));
+    return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     _cleanup_(options_deinit) struct options options = OPTIONS_INIT;
@@ -26,9 +37,10 @@ int main(int argc, char **argv)
     switch (options.action) {
     case OPTIONS_HELP:
         options_print_help(stdout);
-        return EXIT_SUCCESS;
+        return end_output();
     case OPTIONS_VERSION:
-        return puts("tcptimerd " TT_VERSION) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        (void)puts("tcptimerd " TT_VERSION);    /* end_output() sees whether that worked */
+        return end_output();
     case OPTIONS_CHECK_CONFIG:
         return check_config(&options);
     case OPTIONS_RUN:

@@ -3,9 +3,20 @@
 
 import os
 import signal
+import subprocess
 
 import support
 from peers import TextPeer, new_uuid
+
+
+class TestOutput(support.Case):
+    def test_full_disk_is_told(self):
+        for option in ('--help', '--version'):
+            with self.subTest(option=option), open('/dev/full', 'wb') as full:
+                done = subprocess.run([support.program('TCPTIMERD'), option], stdout=full,
+                                      stderr=subprocess.PIPE, timeout=support.DEADLINE)
+                self.assertEqual(done.returncode, 1)
+                self.assertRegex(done.stderr, rb'\A[^\n]*No space left on device\n\Z')
 
 
 class TestFaults(support.Case):
