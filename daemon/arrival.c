@@ -58,9 +58,9 @@ static void describe(struct conn_shared *shared, const struct stream_rx *rx, nse
 }
 
 /*
- * Reads what came behind the first message, which has @first_stamp. A stamp is that of a whole packet's last byte, and what
- * waits in the kernel may have been merged into one: if already the next byte has another stamp,
- * then the first message's is its own.
+ * Reads what came behind the first message, which has @first_stamp. A stamp is that of a whole
+ * packet's last byte, and what waits in the kernel may have been merged into one: if already the
+ * next byte has another stamp, then the first message's is its own.
  */
 static void read_behind(struct conn_shared *shared, const struct stream *stream, nsec_t earliest,
                         nsec_t first_stamp, struct session_input *in)

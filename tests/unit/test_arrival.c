@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* When a message came, as the reply to it tells: a connection reads it from a scripted stream. */
+#include "tests/support/test.h"
+
+#include "tests/support/conn_fixture.h"
+
+#define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+#define REPLY(delta) "UUID: " UUID " received after " delta " seconds"
+
+static int setup(void **state)
+{
+    struct conn_fixture *f = conn_fixture_new();
+
+    conn_fixture_accept(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    conn_fixture_free(*state);
+    return 0;
+}
+
+static void test_kernel_stamp_is_the_arrival(void **state)
+{
+    struct conn_fixture *f = *state;
+
+    fake_stream_will_read_text(&f->fake, UUID);
+    f->fake.reads[0].info.stamp_real = f->clock.real + 2 * NSEC_PER_SEC;
+    conn_fixture_advance(f, 3 * NSEC_PER_SEC);
+    conn_fixture_ready(f, EPOLLIN);
+    assert_string_equal(conn_fixture_take_sent(f), REPLY("2.000000"));
+    assert_int_equal(f->stats.stamps_kernel, 1);
+}
+
+/* Some messages to see how far the card is from the kernel at best, and one that waited there. */
+static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
+{
+    struct conn_fixture *f = *state;
+
+    for (nsec_t i = 1; i <= NIC_LAG_FEW; i++) {
+        nsec_t lag = i == NIC_LAG_FEW ? 60 * NSEC_PER_USEC : 0;
+
+        fake_stream_clear_sent(&f->fake);
+        fake_stream_will_read_text(&f->fake, UUID);
+        conn_fixture_advance(f, NSEC_PER_MSEC);
+        f->fake.reads[f->fake.n_reads - 1].info = (struct stream_rx){
+            .stamp_real = f->clock.real, .stamp_nic = i * NSEC_PER_MSEC - lag};
+        conn_fixture_ready(f, EPOLLIN);
+    }
+    assert_string_equal(conn_fixture_take_sent(f), REPLY("0.000940"));
+    assert_int_equal(f->stats.stamps_kernel, NIC_LAG_FEW);
+    assert_int_equal(f->stats.stamps_nic, 1);
+}
+
+/* A native client whose messages the kernel stamps; the last stamp was @by ago. */
+static void greet_and_stamp(struct conn_fixture *f, nsec_t by)
+{
+    static uint8_t request[PROTO_REQUEST_LEN];
+
+    conn_fixture_feed(f, "tcptimer-hello version=1;");
+    proto_request_encode(request, &(struct proto_request){0});
+    fake_stream_will_read(&f->fake, request, sizeof(request));
+    f->fake.reads[f->fake.n_reads - 1].info.stamp_real = f->clock.real;
+    conn_fixture_ready(f, EPOLLIN);
+    fake_stream_clear_sent(&f->fake);
+    conn_fixture_advance(f, by);
+}
+
+/* Requests wait in the kernel, in packets with stamps of their own, @back before now. */
+static void will_read_packet(struct conn_fixture *f, const uint8_t *bytes, size_t len, nsec_t back,
+                             uint32_t n_queued)
+{
+    fake_stream_will_read(&f->fake, bytes, len);
+    f->fake.reads[f->fake.n_reads - 1].info =
+        (struct stream_rx){.stamp_real = f->clock.real - back, .n_queued = n_queued};
+}
+
+static struct proto_reply sent_reply(const struct conn_fixture *f, size_t index)
+{
+    struct proto_reply reply;
+
+    assert_in_range((index + 1) * PROTO_REPLY_LEN, 1, f->fake.n_sent);
+    proto_reply_decode(f->fake.sent + index * PROTO_REPLY_LEN, &reply);
+    return reply;
+}
+
+/* What came while the server was kept from reading does not make the first message late. */
+static void test_first_message_has_its_own_stamp_where_others_follow(void **state)
+{
+    struct conn_fixture *f = *state;
+    uint8_t requests[3 * PROTO_REQUEST_LEN];
+    struct proto_reply reply;
+
+    greet_and_stamp(f, 10 * NSEC_PER_MSEC);
+    for (uint64_t i = 0; i < 3; i++)
+        proto_request_encode(requests + i * PROTO_REQUEST_LEN, &(struct proto_request){.seq = i});
+    will_read_packet(f, requests, PROTO_REQUEST_LEN, 5 * NSEC_PER_MSEC, 2 * PROTO_REQUEST_LEN);
+    will_read_packet(f, requests + PROTO_REQUEST_LEN, 2 * PROTO_REQUEST_LEN, NSEC_PER_MSEC, 0);
+    conn_fixture_ready(f, EPOLLIN);
+
+    assert_int_equal(f->fake.n_sent, 3 * PROTO_REPLY_LEN);
+    reply = sent_reply(f, 0);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP);
+    assert_int_equal(reply.delta, 5 * NSEC_PER_MSEC);
+    assert_int_equal(reply.arrival_real, f->clock.real - 5 * NSEC_PER_MSEC);
+    assert_int_equal(reply.window, 0);
+    reply = sent_reply(f, 1);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP | PROTO_REPLY_SHARED_STAMP);
+    assert_int_equal(reply.delta, 4 * NSEC_PER_MSEC);
+    assert_int_equal(reply.window, 4 * NSEC_PER_MSEC);
+    reply = sent_reply(f, 2);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP);
+    assert_int_equal(reply.delta, 0);
+}
+
+/* The kernel merged what waited: the stamp of the whole is that of its last byte. */
+static void test_first_message_of_a_merged_packet_has_a_window(void **state)
+{
+    struct conn_fixture *f = *state;
+    uint8_t requests[2 * PROTO_REQUEST_LEN];
+    struct proto_reply reply;
+
+    greet_and_stamp(f, 10 * NSEC_PER_MSEC);
+    for (uint64_t i = 0; i < 2; i++)
+        proto_request_encode(requests + i * PROTO_REQUEST_LEN, &(struct proto_request){.seq = i});
+    will_read_packet(f, requests, sizeof(requests), NSEC_PER_MSEC, 0);
+    conn_fixture_ready(f, EPOLLIN);
+
+    assert_int_equal(f->fake.n_sent, 2 * PROTO_REPLY_LEN);
+    reply = sent_reply(f, 0);
+    assert_int_equal(reply.flags, PROTO_REPLY_KERNEL_STAMP | PROTO_REPLY_SHARED_STAMP);
+    assert_int_equal(reply.delta, 9 * NSEC_PER_MSEC);
+    assert_int_equal(reply.window, 9 * NSEC_PER_MSEC);
+}
+
+/* Two requests that the kernel holds; the second is read in two parts, as its first byte is looked
+ * at alone. Takes their replies. */
+static void ask_twice(struct conn_fixture *f, nsec_t first_stamp, nsec_t second_stamp,
+                      struct proto_reply ret_replies[static 2])
+{
+    uint8_t requests[2][PROTO_REQUEST_LEN];
+    struct fake_read *reads = f->fake.reads + f->fake.n_reads;
+
+    for (unsigned i = 0; i < 2; i++)
+        proto_request_encode(requests[i], &(struct proto_request){.seq = i});
+    fake_stream_will_read(&f->fake, requests[0], PROTO_REQUEST_LEN);
+    fake_stream_will_read(&f->fake, requests[1], 1);
+    fake_stream_will_read(&f->fake, requests[1] + 1, PROTO_REQUEST_LEN - 1);
+    reads[0].info = (struct stream_rx){.stamp_real = first_stamp, .n_queued = PROTO_REQUEST_LEN};
+    reads[1].info = (struct stream_rx){.stamp_real = second_stamp,
+                                       .n_queued = PROTO_REQUEST_LEN - 1};
+    reads[2].info = (struct stream_rx){.stamp_real = second_stamp};
+    conn_fixture_ready(f, EPOLLIN);
+    assert_int_equal(f->fake.n_sent, 2 * PROTO_REPLY_LEN);
+    for (unsigned i = 0; i < 2; i++)
+        proto_reply_decode(f->fake.sent + i * PROTO_REPLY_LEN, &ret_replies[i]);
+    fake_stream_clear_sent(&f->fake);
+}
+
+static void test_first_message_of_several_has_a_stamp_of_its_own(void **state)
+{
+    struct conn_fixture *f = *state;
+    struct proto_reply replies[2];
+    nsec_t real = f->clock.real;
+
+    fake_stream_will_read_text(&f->fake, "tcptimer-hello version=1;");
+    f->fake.reads[0].info.stamp_real = real;
+    conn_fixture_ready(f, EPOLLIN);
+    fake_stream_clear_sent(&f->fake);
+
+    conn_fixture_advance(f, NSEC_PER_SEC);
+    ask_twice(f, real + NSEC_PER_MSEC, real + 5 * NSEC_PER_MSEC, replies);
+    assert_int_equal(replies[0].arrival, CONN_FIXTURE_START + NSEC_PER_MSEC);
+    assert_int_equal(replies[0].flags, PROTO_REPLY_KERNEL_STAMP);
+    assert_int_equal(replies[1].arrival, CONN_FIXTURE_START + 5 * NSEC_PER_MSEC);
+    assert_int_equal(replies[1].flags, PROTO_REPLY_KERNEL_STAMP);
+
+    /* Merged by the kernel, they have one stamp: that is the last one's. */
+    conn_fixture_advance(f, NSEC_PER_SEC);
+    real = f->clock.real;
+    ask_twice(f, real - 1, real - 1, replies);
+    assert_int_equal(replies[0].flags, PROTO_REPLY_KERNEL_STAMP | PROTO_REPLY_SHARED_STAMP);
+    assert_int_equal(replies[0].window, NSEC_PER_SEC - 1);
+    assert_int_equal(replies[1].flags, PROTO_REPLY_KERNEL_STAMP);
+}
+
+#define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN(test_kernel_stamp_is_the_arrival),
+        IN(test_wait_that_the_network_card_tells_is_taken_off),
+        IN(test_first_message_has_its_own_stamp_where_others_follow),
+        IN(test_first_message_of_a_merged_packet_has_a_window),
+        IN(test_first_message_of_several_has_a_stamp_of_its_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
