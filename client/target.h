@@ -19,6 +19,7 @@
 #include "client/options.h"
 #include "common/clock.h"
 #include "common/proto.h"
+#include "common/proto_lines.h"
 #include "common/rng.h"
 #include "common/stream.h"
 #include "common/text.h"

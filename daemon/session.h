@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/proto.h"
+#include "common/proto_lines.h"
 #include "common/text.h"
 
 struct session {

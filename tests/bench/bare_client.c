@@ -34,6 +34,7 @@
 
 #include "common/hist.h"
 #include "common/proto.h"
+#include "common/proto_lines.h"
 
 #define DEPTH_MAX 4096
 #define UNANSWERED_MAX 4096     /* of one connection in an open loop: a power of two */

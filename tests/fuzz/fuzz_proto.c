@@ -11,6 +11,7 @@
 
 #include "common/base.h"
 #include "common/proto.h"
+#include "common/proto_lines.h"
 #include "tests/fuzz/fuzz.h"
 
 #define PADDING_LIMIT 300

@@ -6,7 +6,7 @@
 #include "tests/support/test.h"
 
 #include "common/base.h"
-#include "common/proto.h"
+#include "common/proto_lines.h"
 
 /* Field by field, as structs have gaps. */
 static void assert_hello_equal(const struct proto_hello *a, const struct proto_hello *b)

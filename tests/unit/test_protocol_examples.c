@@ -15,6 +15,7 @@
 
 #include "common/base.h"
 #include "common/proto.h"
+#include "common/proto_lines.h"
 #include "common/text.h"
 
 struct example {
