@@ -301,6 +301,22 @@ static bool put_padding(struct session *s, struct session_output *out)
     return s->n_padding == 0;
 }
 
+/* A head that came in pieces is put together in `held`; all others are read where they are. */
+static const uint8_t *gather_head(struct session *s, const struct session_input *in,
+                                  size_t *ret_len)
+{
+    size_t n;
+
+    if (s->n_held == 0) {
+        *ret_len = in->len;
+        return (const uint8_t *)in->bytes;
+    }
+    n = MIN(in->len, sizeof(s->held) - s->n_held);
+    memcpy(s->held + s->n_held, in->bytes, n);
+    *ret_len = s->n_held + n;
+    return (const uint8_t *)s->held;
+}
+
 static enum session_result native_feed(struct session *s, const struct session_terms *terms,
                                        struct session_input *in, struct session_output *out)
 {
@@ -333,16 +349,7 @@ static enum session_result native_feed(struct session *s, const struct session_t
             continue;
         }
 
-        /* A head that came in pieces is put together; all others are read where they are. */
-        head = (const uint8_t *)in->bytes;
-        n_head = in->len;
-        if (s->n_held > 0) {
-            n_head = MIN(in->len, sizeof(s->held) - s->n_held);
-            memcpy(s->held + s->n_held, in->bytes, n_head);
-            n_head += s->n_held;
-            head = (const uint8_t *)s->held;
-        }
-
+        head = gather_head(s, in, &n_head);
         r = proto_frame_peek(&limits, head, n_head, &frame, &fault);
         if (r == -EPROTO)
             return native_fault(fault, out);
