@@ -3,27 +3,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <systemd/sd-event.h>
 
 #include "common/base.h"
 #include "common/version.h"
-#include "daemon/crew.h"
-#include "daemon/idle.h"
-#include "daemon/listener_set.h"
-#include "daemon/log.h"
-#include "daemon/log_setup.h"
-#include "daemon/logger.h"
+#include "daemon/daemon_state.h"
 #include "daemon/notify.h"
-#include "daemon/watch.h"
-
-/* Descriptors that are neither clients nor a worker's: standard ones, the event loop's, logs. */
-#define FDS_APART 32
+#include "daemon/settings.h"
 
 /* How often STATUS= is brought up to date; nothing is sent while nothing changes. */
 #define STATUS_INTERVAL (5 * NSEC_PER_SEC)
@@ -31,50 +21,10 @@
 /* Feeding is due at half of the watchdog's interval; looking twice as often allows for a miss. */
 #define WATCHDOG_PARTS 4
 
-/* How long a reload waits for its workers [ms]. */
-#define OBEY_MS 200
-
 /* Left to itself, sd-event is up to 250 ms late. */
 #define TIMER_ACCURACY (10 * NSEC_PER_MSEC)
 
-struct daemon {
-    const struct options *options;  /* borrowed */
-    struct config config;
-    struct log_shared log_shared;
-    struct log log;                 /* the control thread's */
-    struct logger *logger;
-    struct listener_set listeners;
-    struct crew crew;
-    sd_event *event;
-    nsec_t started;                 /* [ns, monotonic] */
-    bool said_fault;                /* why it cannot start */
-    bool stopping;
-    struct idle idle;
-    struct watch watch;
-    bool said_stuck;
-    struct stats status;            /* when STATUS= was last looked at */
-    nsec_t status_at;
-    uint64_t status_rate;           /* as told there [messages/s] */
-};
-
 /* ---- what it says ---- */
-
-/* Each line of @lines as an event of its own. */
-static void say_faults(struct daemon *d, char *lines, bool reloading)
-{
-    char *line;
-
-    while ((line = strsep(&lines, "\n"))) {
-        if (!*line)
-            continue;
-        if (reloading) {
-            log_text(&d->log, RELOAD_FAILED, &((struct log_data){0}), "%s", line);
-        } else {
-            log_text(&d->log, START_FAILED, &((struct log_data){0}), "%s", line);
-            d->said_fault = true;
-        }
-    }
-}
 
 static void say_statistics(struct daemon *d)
 {
@@ -140,156 +90,6 @@ static void stop(struct daemon *d, const char *why)
     crew_order(&d->crew);
 }
 
-/* ---- configuration ---- */
-
-static unsigned count_cpus(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof(set), &set) < 0)
-        return 1;                   /* more CPUs than the set holds: say how many in the file */
-    return (unsigned)CPU_COUNT(&set);
-}
-
-/* Raises the soft limit of descriptors to the hard one, and fits max_clients into it. */
-static void fit_max_clients(struct daemon *d, struct config *c, size_t n_workers)
-{
-    struct rlimit limit;
-    uint64_t most;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        (void)getrlimit(RLIMIT_NOFILE, &limit);     /* a container may forbid it: keep what is */
-
-    most = FDS_APART + WORKER_FDS * n_workers + d->listeners.n;
-    most = limit.rlim_cur > most ? limit.rlim_cur - most : 1;
-    if (c->limits.max_clients <= most)
-        return;
-    log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "max_clients"}),
-             "max_clients = %" PRIu32 ": lowered to %" PRIu64 ", as this process may open %" PRIu64
-             " files (LimitNOFILE=)",
-             c->limits.max_clients, most, (uint64_t)limit.rlim_cur);
-    c->limits.max_clients = (uint32_t)most;
-}
-
-static void warn_of_ignored_keys(struct daemon *d)
-{
-    if (d->listeners.inherited && (d->config.n_listen > 0 || d->config.port_is_set))
-        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "listen"}),
-                 "listen and port are not used, as the socket unit hands over the listeners: "
-                 "change them with \"systemctl edit tcptimer.socket\"");
-    if (!d->listeners.inherited && d->config.exit_on_idle > 0)
-        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "exit_on_idle"}),
-                 "exit_on_idle is not used, as nobody would start the daemon again: it needs "
-                 "socket activation");
-}
-
-static struct worker_orders orders_of(const struct config *c)
-{
-    return (struct worker_orders){
-        .limits = c->limits,
-        .drain_timeout = c->drain_timeout,
-        .busy_poll = c->busy_poll,
-    };
-}
-
-/* Loads the configuration, and says its faults. */
-static int load_config(struct daemon *d, struct config *ret_config, bool reloading)
-{
-    _cleanup_(freep) char *faults = NULL;
-    size_t size;
-    FILE *to = open_memstream(&faults, &size);
-    int r;
-
-    if (!to)
-        return -errno;
-    r = options_load(d->options, ret_config, to);
-    if (fclose(to) == 0)
-        say_faults(d, faults, reloading);
-    return r;
-}
-
-static void say_fixed_changes(struct daemon *d, const struct config *next)
-{
-    _cleanup_(freep) char *names = NULL;
-    size_t size;
-    FILE *to = open_memstream(&names, &size);
-
-    if (!to)
-        return;
-    config_name_fixed_changes(&d->config, next, to);
-    if (fclose(to) == 0 && size > 0)
-        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "restart"}),
-                 "changed, but fixed while the daemon runs:%s; restart it for them", names);
-}
-
-static int configure_log(struct daemon *d, const struct config *c)
-{
-    struct logger_settings settings;
-    struct log *logs[CONFIG_WORKERS_MAX + 1];
-    int r = log_setup_resolve(c, &settings);
-
-    if (r < 0)
-        return r;
-    if (d->logger) {
-        r = logger_configure(d->logger, &settings);
-    } else {
-        for (size_t i = 0; i < d->crew.n_workers; i++)
-            logs[i] = &d->crew.workers[i]->log;
-        logs[d->crew.n_workers] = &d->log;
-        r = logger_new(&d->logger, logs, d->crew.n_workers + 1, &d->log_shared, &clock_system,
-                       &settings);
-    }
-    logger_settings_deinit(&settings);
-    if (r == 0)
-        atomic_store(&d->log_shared.level, c->log_level);
-    return r;
-}
-
-/* Until then a client could still meet the old limits; a worker that is stuck is not waited for. */
-static void wait_for_workers(struct daemon *d)
-{
-    for (int ms = 0; ms < OBEY_MS && !crew_has_obeyed(&d->crew); ms++)
-        (void)poll(NULL, 0, 1);
-}
-
-static void reload(struct daemon *d)
-{
-    _cleanup_(config_deinit) struct config next = CONFIG_INIT;
-
-    notify_reloading(clock_now(&clock_system));
-    if (load_config(d, &next, true) < 0) {
-        log_text(&d->log, RELOAD_FAILED, &((struct log_data){0}),
-                 "reload: the configuration has faults, the old one stays");
-        notify_ready();
-        return;
-    }
-
-    /* First, as it is all that can fail: a reload is done as a whole or not at all. */
-    if (configure_log(d, &next) < 0) {
-        log_text(&d->log, RELOAD_FAILED, &((struct log_data){.error = ENOMEM}),
-                 "reload: no memory for the log's new settings, the old configuration stays");
-        notify_ready();
-        return;
-    }
-
-    say_fixed_changes(d, &next);
-    fit_max_clients(d, &next, d->crew.n_workers);
-    config_keep_fixed(&next, &d->config);   /* also for the next comparison */
-    config_deinit(&d->config);
-    d->config = next;
-    next = CONFIG_INIT;
-
-    d->crew.orders = orders_of(&d->config);
-    d->crew.orders.closed = d->idle.closing;
-    crew_order(&d->crew);
-    wait_for_workers(d);
-    log_text(&d->log, RELOADED, &((struct log_data){0}), "configuration reloaded");
-    notify_ready();
-}
-
 /* ---- signals and timers ---- */
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *user)
@@ -306,7 +106,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         break;
     case SIGHUP:
         if (!d->stopping)
-            reload(d);
+            settings_reload(d);
         break;
     case SIGUSR1:
         say_statistics(d);
@@ -424,6 +224,27 @@ static int add_sources(struct daemon *d)
 
 /* ---- start ---- */
 
+static unsigned count_cpus(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0)
+        return 1;                   /* more CPUs than the set holds: say how many in the file */
+    return (unsigned)CPU_COUNT(&set);
+}
+
+static void warn_of_ignored_keys(struct daemon *d)
+{
+    if (d->listeners.inherited && (d->config.n_listen > 0 || d->config.port_is_set))
+        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "listen"}),
+                 "listen and port are not used, as the socket unit hands over the listeners: "
+                 "change them with \"systemctl edit tcptimer.socket\"");
+    if (!d->listeners.inherited && d->config.exit_on_idle > 0)
+        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "exit_on_idle"}),
+                 "exit_on_idle is not used, as nobody would start the daemon again: it needs "
+                 "socket activation");
+}
+
 static int open_listeners(struct daemon *d)
 {
     _cleanup_(freep) char *faults = NULL;
@@ -435,7 +256,7 @@ static int open_listeners(struct daemon *d)
         return -errno;
     r = listener_set_open(&d->listeners, &d->config, to);
     if (fclose(to) == 0)
-        say_faults(d, faults, false);
+        settings_say_faults(d, faults, false);
     return r;
 }
 
@@ -449,7 +270,7 @@ static int set_up(struct daemon *d)
     r = log_init(&d->log, &d->log_shared, &clock_system, LOG_NO_WORKER);
     if (r < 0)
         return r;
-    r = load_config(d, &d->config, false);
+    r = settings_load(d, &d->config, false);
     if (r < 0)
         return r;
     atomic_store(&d->log_shared.level, d->config.log_level);
@@ -459,16 +280,16 @@ static int set_up(struct daemon *d)
         return r;
     warn_of_ignored_keys(d);
     n_workers = d->config.workers > 0 ? d->config.workers : count_cpus();
-    fit_max_clients(d, &d->config, n_workers);
+    settings_fit_max_clients(d, &d->config, n_workers);
 
-    orders = orders_of(&d->config);
+    orders = settings_orders(&d->config);
     r = crew_init(&d->crew, n_workers, &d->listeners, &d->log_shared, &clock_system, &orders);
     if (r < 0)
         return r;
     r = sd_event_new(&d->event);
     if (r < 0)
         return r;
-    r = configure_log(d, &d->config);
+    r = settings_apply_to_log(d, &d->config);
     if (r < 0)
         return r;
     return add_sources(d);
@@ -527,7 +348,7 @@ static void tear_down(struct daemon *d, int result)
         if (!d->logger) {           /* it got not so far, and has to say why all the same */
             if (d->config.log_target == LOG_TARGET_NONE)
                 d->config.log_target = LOG_TARGET_STDERR;
-            (void)configure_log(d, &d->config);
+            (void)settings_apply_to_log(d, &d->config);
         }
     } else {
         sum = crew_stats(&d->crew);
