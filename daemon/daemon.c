@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/daemon.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-event.h>
 
 #include "common/base.h"
 #include "common/version.h"
 #include "daemon/daemon_state.h"
+#include "daemon/memo.h"
 #include "daemon/notify.h"
 #include "daemon/settings.h"
 
@@ -28,15 +27,15 @@
 
 static void say_statistics(struct daemon *d)
 {
+    _cleanup_(memo_deinit) struct memo memo = MEMO_INIT;
     struct stats sum = crew_stats(&d->crew);
-    _cleanup_(freep) char *text = NULL;
-    size_t size;
-    FILE *to = open_memstream(&text, &size);
+    const char *text;
 
-    if (!to)
+    if (memo_open(&memo) < 0)
         return;
-    stats_print(&sum, to);
-    if (fclose(to) != 0)
+    stats_print(&sum, memo.to);
+    text = memo_read(&memo);
+    if (!text)
         return;
     log_text(&d->log, STATISTICS,
              &((struct log_data){LOG_VALUES({LOG_FIELD_CLIENTS, stats_clients(&sum)},
@@ -247,16 +246,13 @@ static void warn_of_ignored_keys(struct daemon *d)
 
 static int open_listeners(struct daemon *d)
 {
-    _cleanup_(freep) char *faults = NULL;
-    size_t size;
-    FILE *to = open_memstream(&faults, &size);
-    int r;
+    _cleanup_(memo_deinit) struct memo faults = MEMO_INIT;
+    int r = memo_open(&faults);
 
-    if (!to)
-        return -errno;
-    r = listener_set_open(&d->listeners, &d->config, to);
-    if (fclose(to) == 0)
-        settings_say_faults(d, faults, false);
+    if (r < 0)
+        return r;
+    r = listener_set_open(&d->listeners, &d->config, faults.to);
+    settings_say_faults(d, memo_read(&faults), false);
     return r;
 }
 

@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "common/base.h"
 #include "daemon/daemon_state.h"
 #include "daemon/log_setup.h"
+#include "daemon/memo.h"
 #include "daemon/notify.h"
 
 /* Descriptors that are neither clients nor a worker's: standard ones, the event loop's, logs. */
@@ -68,29 +68,26 @@ struct worker_orders settings_orders(const struct config *c)
 
 int settings_load(struct daemon *d, struct config *ret_config, bool reloading)
 {
-    _cleanup_(freep) char *faults = NULL;
-    size_t size;
-    FILE *to = open_memstream(&faults, &size);
-    int r;
+    _cleanup_(memo_deinit) struct memo faults = MEMO_INIT;
+    int r = memo_open(&faults);
 
-    if (!to)
-        return -errno;
-    r = options_load(d->options, ret_config, to);
-    if (fclose(to) == 0)
-        settings_say_faults(d, faults, reloading);
+    if (r < 0)
+        return r;
+    r = options_load(d->options, ret_config, faults.to);
+    settings_say_faults(d, memo_read(&faults), reloading);
     return r;
 }
 
 static void say_fixed_changes(struct daemon *d, const struct config *next)
 {
-    _cleanup_(freep) char *names = NULL;
-    size_t size;
-    FILE *to = open_memstream(&names, &size);
+    _cleanup_(memo_deinit) struct memo memo = MEMO_INIT;
+    const char *names;
 
-    if (!to)
+    if (memo_open(&memo) < 0)
         return;
-    config_name_fixed_changes(&d->config, next, to);
-    if (fclose(to) == 0 && size > 0)
+    config_name_fixed_changes(&d->config, next, memo.to);
+    names = memo_read(&memo);
+    if (names && *names)
         log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "restart"}),
                  "changed, but fixed while the daemon runs:%s; restart it for them", names);
 }

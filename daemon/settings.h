@@ -21,7 +21,8 @@ struct daemon;
  */
 int settings_load(struct daemon *d, struct config *ret_config, bool reloading);
 
-/* Says each line of @lines, which it takes apart, as a fault of the start or of a reload. */
+/* Says each line of @lines (NULL = none), which it takes apart, as a fault of the start or of a
+ * reload. */
 void settings_say_faults(struct daemon *d, char *lines, bool reloading);
 
 /* Raises the soft limit of descriptors to the hard one, and fits max_clients into it. */
