@@ -11,6 +11,7 @@
 
 #include "common/base.h"
 #include "common/text.h"
+#include "daemon/conn_end.h"
 
 /* A worker alone takes so many in one go; one of several takes one, and goes to the queue's end. */
 #define BATCH_ALONE 64

@@ -3,112 +3,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/base.h"
-#include "common/parse.h"
 #include "daemon/arrival.h"
+#include "daemon/conn_end.h"
+#include "daemon/conn_phase.h"
 
-/* How long, and for how many bytes, a peer that was told to go is listened to. */
-#define LINGER_TIMEOUT (5 * NSEC_PER_SEC)
-#define LINGER_BYTES (UINT32_C(64) << 20)
-
-/* The same when the server stops, and for silence only: who connects now waits until it is gone. */
-#define LINGER_TIMEOUT_STOPPING NSEC_PER_SEC
-
-/* Of connections that were refused, so many may linger at once (they are not among the clients). */
-#define MAX_REFUSED 256
-
-/* A stopping server takes a text client for done that sent nothing for this long. */
-#define QUIET_TIMEOUT (100 * NSEC_PER_MSEC)
-
-/* A connection's place in its list is renewed only when it is older than this part of the timeout:
- * the request path then writes to no neighbour's cache line, and a timeout is late by that part. */
-#define RENEWAL_PART 16
-
-struct conn_backlog {
-    size_t out_at, out_len;         /* unsent replies in `data` */
-    struct session_input input;     /* what is to be answered after them; `bytes` in `data` */
-    bool finish;                    /* half-close after them */
-    char data[];
-};
-
-/* How long a connection may stay in a phase [ns]; NSEC_NEVER = without end. */
-static nsec_t phase_timeout(const struct conn_shared *shared, enum conn_phase phase)
-{
-    switch (phase) {
-    case CONN_OPEN:
-        if (shared->stopping)
-            return QUIET_TIMEOUT;
-        if (shared->limits.idle_timeout > 0)
-            return shared->limits.idle_timeout + shared->limits.idle_timeout / RENEWAL_PART;
-        break;
-    case CONN_WAITING:
-        if (shared->stopping)
-            return QUIET_TIMEOUT;
-        if (shared->limits.message_timeout > 0)
-            return shared->limits.message_timeout;
-        break;
-    case CONN_LINGERING:
-        return shared->stopping ? LINGER_TIMEOUT_STOPPING : LINGER_TIMEOUT;
-    case CONN_PARTING:
-    case N_CONN_PHASES:
-        break;
-    }
-    return NSEC_NEVER;
-}
-
-/* When the first of a phase has been in it for as long as it may [ns, monotonic]. */
-static nsec_t phase_deadline(const struct conn_shared *shared, enum conn_phase phase)
-{
-    const struct list *head = &shared->phases[phase];
-    nsec_t timeout, since;
-
-    if (list_is_empty(head))
-        return NSEC_NEVER;
-    timeout = phase_timeout(shared, phase);
-    if (timeout == NSEC_NEVER)
-        return NSEC_NEVER;
-
-    since = list_first(head, struct conn, link)->since;
-    /* Who was quiet before the server began to stop may be about to speak. */
-    if (shared->stopping && phase != CONN_LINGERING)
-        since = MAX(since, shared->stop_at);
-    return since + timeout;
-}
-
-nsec_t conn_next_deadline(const struct conn_shared *shared)
-{
-    nsec_t next = NSEC_NEVER;
-
-    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++)
-        next = MIN(next, phase_deadline(shared, phase));
-    return next;
-}
-
-void conn_for_each(struct conn_shared *shared, enum conn_phase phase, void (*act)(struct conn *c))
-{
-    struct list *head = &shared->phases[phase];
-
-    /* The next one is looked up first, as `act` may free this one. */
-    for (struct list *link = head->next, *next; link != head; link = next) {
-        next = link->next;
-        act(container_of(link, struct conn, link));
-    }
-}
-
-static void enter_phase(struct conn *c, enum conn_phase phase)
-{
-    list_remove(&c->link);
-    list_append(&c->shared->phases[phase], &c->link);
-    c->phase = (uint8_t)phase;
-    c->since = c->shared->now;
-}
-
-static struct addr_key client_key(const struct conn *c)
+struct addr_key conn_key(const struct conn *c)
 {
     struct addr_key key = c->origin ? c->origin->key : (struct addr_key){0};
 
@@ -116,7 +19,7 @@ static struct addr_key client_key(const struct conn *c)
     return key;
 }
 
-static void set_events(struct conn *c, uint32_t events)
+void conn_set_events(struct conn *c, uint32_t events)
 {
     int r;
 
@@ -128,8 +31,8 @@ static void set_events(struct conn *c, uint32_t events)
     c->events = events;
 }
 
-static int new_conn(struct conn_shared *shared, int fd, const struct addr_key *key,
-                    struct conn **ret_conn)
+int conn_add(struct conn_shared *shared, int fd, const struct addr_key *key,
+             struct conn **ret_conn)
 {
     struct conn *c = malloc(sizeof(*c));
     int r;
@@ -149,7 +52,7 @@ static int new_conn(struct conn_shared *shared, int fd, const struct addr_key *k
         return r;
     }
     list_init(&c->link);
-    enter_phase(c, CONN_OPEN);
+    conn_enter_phase(c, CONN_OPEN);
     shared->n_conns++;
     *ret_conn = c;
     return 0;
@@ -159,7 +62,7 @@ int conn_new(struct conn_shared *shared, int fd, const struct addr_key *key, str
              struct conn **ret_conn)
 {
     struct conn *c;
-    int r = new_conn(shared, fd, key, &c);
+    int r = conn_add(shared, fd, key, &c);
 
     if (r < 0)
         return r;
@@ -182,7 +85,7 @@ struct conn *conn_free(struct conn *c)
     shared = c->shared;
 
     if (c->origin) {
-        struct addr_key key = client_key(c);
+        struct addr_key key = conn_key(c);
 
         log_event(shared->log, DISCONNECTED, .client = &key);
         stats_add(shared->stats, closed, 1);
@@ -199,7 +102,7 @@ struct conn *conn_free(struct conn *c)
     return NULL;
 }
 
-static void reset_output(struct conn_shared *shared)
+void conn_reset_output(struct conn_shared *shared)
 {
     bool wanted = shared->limits.log_messages || shared->limits.slow_threshold > 0;
 
@@ -227,17 +130,11 @@ static int keep_backlog(struct conn *c, const char *out, size_t out_len,
     b->input.bytes = b->data + out_len;
 
     c->backlog = b;
-    set_events(c, EPOLLOUT);
+    conn_set_events(c, EPOLLOUT);
     return 0;
 }
 
-/*
- * Sends the shared output; what the peer does not take is kept aside, with the rest of the input
- * (NULL = there is none).
- *
- * Return: 0 or negative errno, which ends the connection.
- */
-static int send_output(struct conn *c, const struct session_input *rest)
+int conn_send(struct conn *c, const struct session_input *rest)
 {
     struct conn_shared *shared = c->shared;
     struct session_output *out = &shared->tx;
@@ -265,7 +162,7 @@ static void log_messages(struct conn *c)
 {
     struct conn_shared *shared = c->shared;
     const struct session_output *out = &shared->tx;
-    struct addr_key key = client_key(c);
+    struct addr_key key = conn_key(c);
 
     for (size_t i = 0; i < out->n_messages; i++) {
         const struct session_message *m = &out->messages[i];
@@ -294,7 +191,7 @@ static void count_output(struct conn *c)
 static void note_bad_message(struct conn *c)
 {
     struct conn_shared *shared = c->shared;
-    struct addr_key key = client_key(c);
+    struct addr_key key = conn_key(c);
     uint64_t suppressed;
 
     stats_add(shared->stats, bad_messages, 1);
@@ -305,54 +202,10 @@ static void note_bad_message(struct conn *c)
                  "%s", shared->tx.fault);
 }
 
-/* The peer or the network broke it. */
-static void broken(struct conn *c)
+void conn_break(struct conn *c)
 {
     stats_add(c->shared->stats, resets, 1);
     (void)conn_free(c);
-}
-
-static void linger(struct conn *c)
-{
-    (void)shutdown(c->source.fd, SHUT_WR);  /* ENOTCONN: the peer was faster, reading will tell */
-    set_events(c, EPOLLIN);
-    enter_phase(c, CONN_LINGERING);
-}
-
-void conn_finish(struct conn *c)
-{
-    if (c->phase == CONN_LINGERING)
-        return;
-    if (!c->backlog) {
-        linger(c);
-        return;
-    }
-    if (c->backlog->finish)
-        return;
-    c->backlog->finish = true;
-    enter_phase(c, CONN_WAITING);
-}
-
-/* Tells the peer that its connection ends. Return: whether it is still there to be finished. */
-static bool say_goodbye(struct conn *c, enum proto_reason reason, const char *text)
-{
-    reset_output(c->shared);
-    session_part(&c->session, reason, text, &c->shared->tx);
-    if (send_output(c, NULL) == 0)
-        return true;
-    broken(c);
-    return false;
-}
-
-/* The server stops: tells a native client, as soon as that is not amid a reply. */
-static void stop(struct conn *c)
-{
-    if (c->phase == CONN_LINGERING || c->session.speech != SESSION_NATIVE)
-        return;
-
-    enter_phase(c, CONN_PARTING);
-    if (!c->backlog)
-        (void)say_goodbye(c, PROTO_REASON_STOPPING, NULL);
 }
 
 /* After input was answered: which timeout holds from now on? The connection may be gone then. */
@@ -362,13 +215,12 @@ static void settle(struct conn *c, size_t n_messages)
 
     if (shared->stopping && c->session.speech == SESSION_NATIVE) {
         if (!c->session.parted)     /* its hello came, or its backlog went, during the stop */
-            stop(c);
+            conn_stop(c);
     } else if (c->backlog || session_is_amid_message(&c->session)) {
         if (c->phase != CONN_WAITING || n_messages > 0)
-            enter_phase(c, CONN_WAITING);
-    } else if (c->phase != CONN_OPEN ||
-               shared->now - c->since > phase_timeout(shared, CONN_OPEN) / RENEWAL_PART) {
-        enter_phase(c, CONN_OPEN);
+            conn_enter_phase(c, CONN_WAITING);
+    } else if (c->phase != CONN_OPEN || conn_wants_renewal(c)) {
+        conn_enter_phase(c, CONN_OPEN);
     }
 }
 
@@ -383,13 +235,13 @@ static void answer(struct conn *c, struct session_input *in)
     do {
         int r;
 
-        reset_output(shared);
+        conn_reset_output(shared);
         result = session_feed(&c->session, &shared->terms, in, &shared->tx);
-        r = send_output(c, in);
+        r = conn_send(c, in);
         count_output(c);
         n_messages += shared->tx.n_messages;
         if (r < 0) {
-            broken(c);
+            conn_break(c);
             return;
         }
     } while (result == SESSION_FULL && !c->backlog);
@@ -412,28 +264,11 @@ static void read_and_answer(struct conn *c)
     if (n == -EAGAIN)
         return;
     if (n < 0)
-        broken(c);
+        conn_break(c);
     else if (n == 0)
         (void)conn_free(c);         /* all that came is answered: nothing is left to say */
     else
         answer(c, &in);
-}
-
-static void read_and_discard(struct conn *c)
-{
-    struct stream_rx rx;
-    ssize_t n = stream_recv(&c->stream, c->shared->rx, CONN_RX_SIZE, &rx);
-
-    if (n == -EAGAIN)
-        return;
-    if (n > 0) {
-        stats_add(c->shared->stats, discarded, (uint64_t)n);
-        c->n_discarded += (uint32_t)n;
-    }
-    if (n <= 0 || c->n_discarded > LINGER_BYTES)
-        (void)conn_free(c);
-    else if (c->shared->stopping)
-        enter_phase(c, CONN_LINGERING);
 }
 
 /* The peer reads on: sends it what was kept, then answers what had to wait behind that. */
@@ -445,20 +280,20 @@ static void flush_backlog(struct conn *c)
     if (n == -EAGAIN)
         return;
     if (n < 0) {
-        broken(c);
+        conn_break(c);
         return;
     }
     b->out_at += (size_t)n;
     if (c->phase == CONN_WAITING)
-        enter_phase(c, CONN_WAITING);
+        conn_enter_phase(c, CONN_WAITING);
     if (b->out_at < b->out_len)
         return;
 
     c->backlog = NULL;
     if (b->finish) {
-        linger(c);
+        conn_linger(c);
     } else {
-        set_events(c, EPOLLIN);
+        conn_set_events(c, EPOLLIN);
         answer(c, &b->input);
     }
     free(b);
@@ -469,115 +304,11 @@ void conn_ready(struct source *source, uint32_t events)
     struct conn *c = container_of(source, struct conn, source);
 
     if (c->phase == CONN_LINGERING)
-        read_and_discard(c);
+        conn_discard(c);
     else if (!c->backlog)
         read_and_answer(c);
     else if (events & (EPOLLERR | EPOLLHUP))
-        broken(c);                  /* both directions are closed: nobody will read the backlog */
+        conn_break(c);              /* both directions are closed: nobody will read the backlog */
     else
         flush_backlog(c);
-}
-
-/* Sends an error line that surely fits the empty buffer of a new socket. */
-static void send_refusal(struct conn_shared *shared, const struct stream *stream, const char *text)
-{
-    reset_output(shared);
-    session_part(&(struct session){.speech = SESSION_UNDECIDED}, PROTO_REASON_STOPPING, text,
-                 &shared->tx);
-    (void)stream_send(stream, shared->tx.buf, shared->tx.len);  /* a peer that has gone misses it */
-}
-
-void conn_turn_away(struct conn_shared *shared, int fd, const char *text)
-{
-    struct stream stream = {.ops = &stream_socket_ops, .ctx = &fd};
-    struct stream_rx rx;
-
-    send_refusal(shared, &stream, text);
-    (void)shutdown(fd, SHUT_WR);
-    /* What has come is read, as closing over it would reset the connection. */
-    (void)stream_recv(&stream, shared->rx, CONN_RX_SIZE, &rx);
-    fd_closep(&fd);
-}
-
-void conn_refuse(struct conn_shared *shared, int fd, const struct addr_key *key, const char *text)
-{
-    struct conn *c;
-
-    if (shared->n_refused >= MAX_REFUSED || new_conn(shared, fd, key, &c) < 0) {
-        conn_turn_away(shared, fd, text);
-        return;
-    }
-
-    shared->n_refused++;
-    send_refusal(shared, &c->stream, text);
-    linger(c);
-}
-
-static void note_timeout(struct conn *c, const char *reason, const char *text)
-{
-    struct addr_key key = client_key(c);
-    uint64_t suppressed;
-
-    if (ratelimit_pass(&c->shared->timeout_limit, c->shared->now, &suppressed))
-        log_text(c->shared->log, TIMED_OUT,
-                 &((struct log_data){.client = &key, .reason = reason,
-                                     LOG_VALUES({LOG_FIELD_SUPPRESSED, suppressed})}),
-                 "%s", text);
-}
-
-static void time_out(struct conn *c, enum proto_reason reason, nsec_t timeout)
-{
-    char duration[FORMAT_DURATION_SIZE];
-    char text[128];
-
-    format_duration(timeout, duration);
-    if (reason == PROTO_REASON_IDLE_TIMEOUT) {
-        (void)snprintf(text, sizeof(text), "no message for %s (idle_timeout)", duration);
-        stats_add(c->shared->stats, idle_timeouts, 1);
-        note_timeout(c, "idle_timeout", text);
-    } else {
-        (void)snprintf(text, sizeof(text), "a message was begun and not ended within %s "
-                       "(message_timeout)", duration);
-        stats_add(c->shared->stats, message_timeouts, 1);
-        note_timeout(c, "message_timeout", text);
-    }
-    if (say_goodbye(c, reason, text))
-        conn_finish(c);
-}
-
-/* Moves it on, so that it is not the first of its phase's list any more. */
-static void expire(struct conn *c)
-{
-    struct conn_shared *shared = c->shared;
-
-    if (c->phase == CONN_LINGERING) {
-        (void)conn_free(c);
-    } else if (c->backlog && shared->stopping) {
-        enter_phase(c, CONN_WAITING);       /* not quiet: it has replies to read */
-    } else if (shared->stopping) {
-        conn_finish(c);
-    } else if (c->backlog) {
-        stats_add(shared->stats, unread, 1);
-        note_timeout(c, "unread", "replies were not read within message_timeout");
-        (void)conn_free(c);
-    } else if (c->phase == CONN_WAITING) {
-        time_out(c, PROTO_REASON_MESSAGE_TIMEOUT, shared->limits.message_timeout);
-    } else {
-        time_out(c, PROTO_REASON_IDLE_TIMEOUT, shared->limits.idle_timeout);
-    }
-}
-
-void conn_expire(struct conn_shared *shared)
-{
-    for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++)
-        while (phase_deadline(shared, phase) <= shared->now)
-            expire(list_first(&shared->phases[phase], struct conn, link));
-}
-
-void conn_stop_all(struct conn_shared *shared)
-{
-    shared->stopping = true;
-    shared->stop_at = shared->now;
-    conn_for_each(shared, CONN_OPEN, stop);
-    conn_for_each(shared, CONN_WAITING, stop);
 }

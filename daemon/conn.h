@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Conn: one client's connection - reads, has its session answer, sends, and knows when to end.
+ * Conn: one client's connection - reads, has its session answer, sends, and only then counts and
+ * logs. How long it may last stands in conn_phase.h, how it ends in conn_end.h.
  *
  * It holds no buffers: a worker has one pair for all of its connections, and only what a peer does
- * not take at once is kept aside. A connection that is told to go is half-closed and read to its
- * end, for closing with unread bytes would reset it and could destroy the last words on their way.
+ * not take at once is kept aside.
  */
 #pragma once
 
@@ -48,33 +48,44 @@ struct conn {
 int conn_new(struct conn_shared *shared, int fd, const struct addr_key *key, struct origin *origin,
              struct conn **ret_conn);
 
-/**
- * conn_refuse() - tell a client that it cannot be served, and why
- * @fd:         its non-blocking socket; taken over always
- * @text:       what the error line says
- */
-void conn_refuse(struct conn_shared *shared, int fd, const struct addr_key *key, const char *text);
-
-/* As conn_refuse(), but in one go, for when there is neither memory nor a descriptor to spare. */
-void conn_turn_away(struct conn_shared *shared, int fd, const char *text);
-
 /* Ends it at once. NULL in, NULL out. */
 struct conn *conn_free(struct conn *c);
 
 /* Something has arrived, can be sent, or went wrong (the source's handler). */
 void conn_ready(struct source *source, uint32_t events);
 
-/* When the next connection has been in its phase for as long as it may [ns, monotonic]. */
-nsec_t conn_next_deadline(const struct conn_shared *shared);
+/* ---- for conn_end.c ---- */
 
-/* Ends the wait of all whose time is over; O(those), as the list of each phase is in order. */
-void conn_expire(struct conn_shared *shared);
+/* What the peer has not taken yet. */
+struct conn_backlog {
+    size_t out_at, out_len;         /* unsent replies in `data` */
+    struct session_input input;     /* what is to be answered after them; `bytes` in `data` */
+    bool finish;                    /* half-close after them */
+    char data[];
+};
 
-/* Does @act to all in a phase; it may free its connection or move it on, and no other one. */
-void conn_for_each(struct conn_shared *shared, enum conn_phase phase, void (*act)(struct conn *c));
+/* As conn_new(), of one that is not a client. */
+int conn_add(struct conn_shared *shared, int fd, const struct addr_key *key,
+             struct conn **ret_conn);
 
-/* The server stops: native clients are told, text clients are served until they are quiet. */
-void conn_stop_all(struct conn_shared *shared);
+/* The peer's address. */
+struct addr_key conn_key(const struct conn *c);
 
-/* Half-closes it: what was said before is still sent, what comes from now on is discarded. */
-void conn_finish(struct conn *c);
+/* What the loop shall wait for. */
+void conn_set_events(struct conn *c, uint32_t events);
+
+/* Empties the shared output. */
+void conn_reset_output(struct conn_shared *shared);
+
+/**
+ * conn_send() - send the shared output
+ * @rest:       input that is still to be answered; NULL = there is none
+ *
+ * What the peer does not take is kept aside, with the rest of the input.
+ *
+ * Return: 0 or negative errno, which ends the connection.
+ */
+int conn_send(struct conn *c, const struct session_input *rest);
+
+/* Ends it: the peer or the network broke it. */
+void conn_break(struct conn *c);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "common/base.h"
+#include "daemon/conn_end.h"
+#include "daemon/conn_phase.h"
 #include "daemon/wake.h"
 
 /*

@@ -10,6 +10,7 @@
 #include "tests/support/test.h"
 
 #include "common/base.h"
+#include "daemon/conn_phase.h"
 
 struct conn_fixture *conn_fixture_new(void)
 {

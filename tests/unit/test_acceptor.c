@@ -11,6 +11,7 @@
 
 #include "common/base.h"
 #include "daemon/acceptor.h"
+#include "daemon/conn_end.h"
 #include "tests/support/conn_fixture.h"
 #include "tests/support/fault.h"
 

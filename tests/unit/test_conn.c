@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <malloc.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -272,45 +270,6 @@ static void test_faults_are_logged_at_a_limited_rate(void **state)
     assert_int_equal(f->stats.bad_messages, 3 * RATELIMIT_BURST);
 }
 
-/* A peer that sends on for ever is not listened to for ever. */
-static void test_lingering_ends_after_so_many_bytes(void **state)
-{
-    static char much[CONN_RX_SIZE];
-    struct conn_fixture *f = *state;
-    unsigned n = 0;
-
-    conn_fixture_feed(f, "x");
-    for (; !conn_fixture_is_gone(f) && n < 2000; n++) {
-        f->fake.n_reads = f->fake.next_read = 0;
-        fake_stream_will_read(&f->fake, much, sizeof(much));
-        conn_fixture_ready(f, EPOLLIN);
-    }
-    assert_in_range(n, 1024, 1025);         /* 64 MiB */
-}
-
-static void test_lingering_ends_after_a_time(void **state)
-{
-    struct conn_fixture *f = *state;
-
-    conn_fixture_feed(f, "x");
-    conn_fixture_advance(f, 5 * NSEC_PER_SEC - 1);
-    conn_expire(&f->shared);
-    assert_false(conn_fixture_is_gone(f));
-    conn_fixture_advance(f, 1);
-    conn_expire(&f->shared);
-    assert_true(conn_fixture_is_gone(f));
-}
-
-static void test_finishing_twice_is_finishing_once(void **state)
-{
-    struct conn_fixture *f = *state;
-
-    conn_finish(f->conn);
-    conn_finish(f->conn);
-    assert_true(conn_fixture_peer_sees_end(f));
-    assert_int_equal(f->conn->phase, CONN_LINGERING);
-}
-
 static void test_goodbye_of_a_native_client_is_returned(void **state)
 {
     static const uint8_t goodbye[] = {5, 0, 0, 1, 0, 0, 0, 0};
@@ -323,62 +282,6 @@ static void test_goodbye_of_a_native_client_is_returned(void **state)
     assert_memory_equal(f->fake.sent, goodbye, 4);
     assert_true(conn_fixture_peer_sees_end(f));
     assert_int_equal(f->stats.native, 1);
-}
-
-/* ---- refusals ---- */
-
-static void test_refused_client_is_told_and_half_closed(void **state)
-{
-    struct conn_fixture *f = *state;
-    char text[64];
-    ssize_t n;
-    int fds[2];
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    conn_refuse(&f->shared, fds[0], &(struct addr_key){.family = AF_UNIX}, "the server is full");
-    n = recv(fds[1], text, sizeof(text) - 1, 0);
-    assert_true(n > 0);
-    text[n] = '\0';
-    assert_string_equal(text, "ERROR: the server is full\n");
-    assert_int_equal(recv(fds[1], text, sizeof(text), 0), 0);
-    assert_int_equal(f->shared.n_refused, 1);
-    assert_int_equal(f->stats.accepted, 1);         /* the fixture's */
-
-    conn_fixture_advance(f, 5 * NSEC_PER_SEC);
-    conn_expire(&f->shared);
-    assert_int_equal(f->shared.n_refused, 0);
-    assert_int_equal(f->stats.closed, 0);
-    fd_closep(&fds[1]);
-}
-
-static void test_refused_clients_do_not_pile_up(void **state)
-{
-    struct conn_fixture *f = *state;
-
-    for (unsigned i = 0; i < 300; i++) {
-        int fds[2];
-
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-        conn_refuse(&f->shared, fds[0], &(struct addr_key){.family = AF_UNIX}, "full");
-        fd_closep(&fds[1]);
-    }
-    assert_int_equal(f->shared.n_refused, 256);
-}
-
-static void test_client_is_refused_even_without_memory(void **state)
-{
-    struct conn_fixture *f = *state;
-    char text[64];
-    int fds[2];
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    fault_arm(0);
-    conn_refuse(&f->shared, fds[0], &(struct addr_key){.family = AF_UNIX}, "no memory");
-    assert_true(fault_disarm());
-    assert_int_equal(recv(fds[1], text, sizeof(text), 0), strlen("ERROR: no memory\n"));
-    assert_int_equal(recv(fds[1], text, sizeof(text), 0), 0);
-    assert_int_equal(f->shared.n_refused, 0);
-    fd_closep(&fds[1]);
 }
 
 /* ---- making and logging ---- */
@@ -490,13 +393,7 @@ int main(void)
         IN(test_fault_is_told_and_the_rest_discarded),
         IN(test_fault_behind_a_backlog_is_told_after_it),
         IN(test_faults_are_logged_at_a_limited_rate),
-        IN(test_lingering_ends_after_so_many_bytes),
-        IN(test_lingering_ends_after_a_time),
-        IN(test_finishing_twice_is_finishing_once),
         IN(test_goodbye_of_a_native_client_is_returned),
-        IN(test_refused_client_is_told_and_half_closed),
-        IN(test_refused_clients_do_not_pile_up),
-        IN(test_client_is_refused_even_without_memory),
         IN(test_connection_that_cannot_be_made_leaves_the_descriptor),
         IN(test_shared_parts_free_themselves_when_memory_is_short),
         IN(test_messages_are_logged_where_wanted),

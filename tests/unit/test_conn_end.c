@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* How long a connection may take: its timeouts, and the server's stop. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "tests/support/test.h"
 
+#include "common/base.h"
+#include "daemon/conn_end.h"
+#include "daemon/conn_phase.h"
 #include "tests/support/conn_fixture.h"
+#include "tests/support/fault.h"
 
 #define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 #define REPLY(delta) "UUID: " UUID " received after " delta " seconds"
@@ -43,20 +47,6 @@ static void test_idle_client_is_told_and_ended(void **state)
                         "ERROR: no message for 5m (idle_timeout)\n");
     assert_true(conn_fixture_peer_sees_end(f));
     assert_int_equal(f->stats.idle_timeouts, 1);
-}
-
-static void test_active_client_is_never_idle(void **state)
-{
-    struct conn_fixture *f = *state;
-
-    for (unsigned i = 0; i < 20; i++) {
-        f->fake.n_reads = f->fake.next_read = 0;
-        conn_fixture_feed(f, UUID);
-        conn_fixture_advance(f, 299 * NSEC_PER_SEC);
-        conn_expire(&f->shared);
-        assert_int_equal(f->conn->phase, CONN_OPEN);
-    }
-    assert_int_equal(f->stats.idle_timeouts, 0);
 }
 
 static void test_idle_native_client_gets_a_goodbye(void **state)
@@ -128,27 +118,6 @@ static void test_client_that_reads_slowly_is_not_ended(void **state)
         conn_fixture_ready(f, EPOLLOUT);
     }
     assert_int_equal(f->stats.unread, 0);
-}
-
-static void test_timeouts_that_are_off_never_end_anything(void **state)
-{
-    struct conn_fixture *f = *state;
-
-    f->shared.limits.idle_timeout = f->shared.limits.message_timeout = 0;
-    assert_int_equal(conn_next_deadline(&f->shared), NSEC_NEVER);
-    conn_fixture_feed(f, "f47ac10b");
-    assert_int_equal(conn_next_deadline(&f->shared), NSEC_NEVER);
-}
-
-static void test_next_deadline_is_that_of_the_first(void **state)
-{
-    struct conn_fixture *f = *state;
-
-    assert_int_equal(conn_next_deadline(&f->shared),
-                     CONN_FIXTURE_START + 300 * NSEC_PER_SEC / 16 * 17);
-    conn_fixture_advance(f, NSEC_PER_SEC);
-    conn_fixture_feed(f, "f47ac10b");
-    assert_int_equal(conn_next_deadline(&f->shared), CONN_FIXTURE_START + 11 * NSEC_PER_SEC);
 }
 
 /* ---- stopping ---- */
@@ -318,20 +287,114 @@ static void test_timeout_whose_words_are_not_taken_ends_after_them(void **state)
     assert_true(conn_fixture_peer_sees_end(f));
 }
 
+/* ---- half-closed ---- */
+
+/* A peer that sends on for ever is not listened to for ever. */
+static void test_lingering_ends_after_so_many_bytes(void **state)
+{
+    static char much[CONN_RX_SIZE];
+    struct conn_fixture *f = *state;
+    unsigned n = 0;
+
+    conn_fixture_feed(f, "x");
+    for (; !conn_fixture_is_gone(f) && n < 2000; n++) {
+        f->fake.n_reads = f->fake.next_read = 0;
+        fake_stream_will_read(&f->fake, much, sizeof(much));
+        conn_fixture_ready(f, EPOLLIN);
+    }
+    assert_in_range(n, 1024, 1025);         /* 64 MiB */
+}
+
+static void test_lingering_ends_after_a_time(void **state)
+{
+    struct conn_fixture *f = *state;
+
+    conn_fixture_feed(f, "x");
+    conn_fixture_advance(f, 5 * NSEC_PER_SEC - 1);
+    conn_expire(&f->shared);
+    assert_false(conn_fixture_is_gone(f));
+    conn_fixture_advance(f, 1);
+    conn_expire(&f->shared);
+    assert_true(conn_fixture_is_gone(f));
+}
+
+static void test_finishing_twice_is_finishing_once(void **state)
+{
+    struct conn_fixture *f = *state;
+
+    conn_finish(f->conn);
+    conn_finish(f->conn);
+    assert_true(conn_fixture_peer_sees_end(f));
+    assert_int_equal(f->conn->phase, CONN_LINGERING);
+}
+
+/* ---- refusals ---- */
+
+static void test_refused_client_is_told_and_half_closed(void **state)
+{
+    struct conn_fixture *f = *state;
+    char text[64];
+    ssize_t n;
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    conn_refuse(&f->shared, fds[0], &(struct addr_key){.family = AF_UNIX}, "the server is full");
+    n = recv(fds[1], text, sizeof(text) - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_string_equal(text, "ERROR: the server is full\n");
+    assert_int_equal(recv(fds[1], text, sizeof(text), 0), 0);
+    assert_int_equal(f->shared.n_refused, 1);
+    assert_int_equal(f->stats.accepted, 1);         /* the fixture's */
+
+    conn_fixture_advance(f, 5 * NSEC_PER_SEC);
+    conn_expire(&f->shared);
+    assert_int_equal(f->shared.n_refused, 0);
+    assert_int_equal(f->stats.closed, 0);
+    fd_closep(&fds[1]);
+}
+
+static void test_refused_clients_do_not_pile_up(void **state)
+{
+    struct conn_fixture *f = *state;
+
+    for (unsigned i = 0; i < 300; i++) {
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        conn_refuse(&f->shared, fds[0], &(struct addr_key){.family = AF_UNIX}, "full");
+        fd_closep(&fds[1]);
+    }
+    assert_int_equal(f->shared.n_refused, 256);
+}
+
+static void test_client_is_refused_even_without_memory(void **state)
+{
+    struct conn_fixture *f = *state;
+    char text[64];
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    fault_arm(0);
+    conn_refuse(&f->shared, fds[0], &(struct addr_key){.family = AF_UNIX}, "no memory");
+    assert_true(fault_disarm());
+    assert_int_equal(recv(fds[1], text, sizeof(text), 0), strlen("ERROR: no memory\n"));
+    assert_int_equal(recv(fds[1], text, sizeof(text), 0), 0);
+    assert_int_equal(f->shared.n_refused, 0);
+    fd_closep(&fds[1]);
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN(test_idle_client_is_told_and_ended),
-        IN(test_active_client_is_never_idle),
         IN(test_idle_native_client_gets_a_goodbye),
         IN(test_message_that_does_not_end_is_told_and_ended),
         IN(test_each_message_has_its_own_timeout),
         IN(test_client_that_does_not_read_is_ended),
         IN(test_client_that_reads_slowly_is_not_ended),
-        IN(test_timeouts_that_are_off_never_end_anything),
-        IN(test_next_deadline_is_that_of_the_first),
         IN(test_text_client_is_served_for_a_moment_after_the_stop),
         IN(test_half_a_message_does_not_hold_up_the_stop),
         IN(test_replies_to_be_read_hold_up_the_half_close),
@@ -341,6 +404,12 @@ int main(void)
         IN(test_native_client_with_a_backlog_is_told_of_the_stop_after_it),
         IN(test_goodbye_that_is_not_taken_is_sent_later),
         IN(test_timeout_whose_words_are_not_taken_ends_after_them),
+        IN(test_lingering_ends_after_so_many_bytes),
+        IN(test_lingering_ends_after_a_time),
+        IN(test_finishing_twice_is_finishing_once),
+        IN(test_refused_client_is_told_and_half_closed),
+        IN(test_refused_clients_do_not_pile_up),
+        IN(test_client_is_refused_even_without_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
