@@ -55,24 +55,31 @@ static void set_terms(struct worker *w)
     };
 }
 
+/* Only that: connections that the orders may end can have events later in this batch. */
 static void take_orders(struct source *source, uint32_t events)
 {
     struct worker *w = container_of(source, struct worker, wake);
-    uint64_t n_given;
 
     (void)events;
     wake_clear(source->fd);
     pthread_mutex_lock(&w->mailbox_lock);
     w->orders = w->mailbox;
-    n_given = w->n_orders_given;
+    w->n_orders_read = w->n_orders_given;
     pthread_mutex_unlock(&w->mailbox_lock);
+}
+
+/* Between batches, as whatever touches connections but their own event. */
+static void obey_orders(struct worker *w)
+{
+    if (atomic_load_explicit(&w->n_orders_taken, memory_order_relaxed) == w->n_orders_read)
+        return;
 
     w->conns.limits = w->orders.limits;
     set_terms(w);
     if (w->orders.stop && !w->conns.stopping)
         conn_stop_all(&w->conns);
     acceptor_set_closed(&w->acceptor, w->orders.closed);
-    atomic_store(&w->n_orders_taken, n_given);
+    atomic_store(&w->n_orders_taken, w->n_orders_read);
 }
 
 static void free_conn(struct conn *c)
@@ -190,6 +197,7 @@ static void *run(void *arg)
         take_times(w, n, MIN(deadline, w->loop.timer.fires_at), stopped);
         if (n > 0)
             loop_dispatch(&w->loop, n);
+        obey_orders(w);
         conn_expire(&w->conns);
         acceptor_tick(&w->acceptor);
         done = w->conns.stopping && drain(w);

@@ -45,6 +45,7 @@ struct worker {
     bool batch_was_late;            /* the process did not run for most of the wait before it */
     uint64_t n_steps_said;          /* steps of the real-time clock that were logged */
     struct worker_orders orders;    /* as last taken from the mailbox */
+    uint64_t n_orders_read;         /* and which ones that were */
 
     /* crossing threads */
     struct stats_live stats;

@@ -241,6 +241,71 @@ static void test_stop_is_hurried_by_a_second_order(void **state)
     fd_closep(&fd);
 }
 
+/* The system's clock, which keeps the worker in one turn of its loop while it is armed. */
+static struct {
+    _Atomic bool armed;
+    int arrived[2], go[2];          /* pipes */
+} gate;
+
+static void wait_at_gate(void)
+{
+    char byte = 'x';
+
+    if (atomic_exchange(&gate.armed, false) && write(gate.arrived[1], &byte, 1) == 1)
+        (void)!read(gate.go[0], &byte, 1);
+}
+
+static nsec_t gate_now(void *ctx)
+{
+    (void)ctx;
+    wait_at_gate();
+    return clock_now(&clock_system);
+}
+
+static nsec_t gate_real(void *ctx)
+{
+    (void)ctx;
+    return clock_real(&clock_system);
+}
+
+static const struct clock_ops gate_ops = {.now = gate_now, .real = gate_real};
+static const struct clock_src gate_clock = {.ops = &gate_ops};
+
+/* The goodbye to a client that is gone ends its connection, whose event waits in the same batch. */
+static void test_order_to_stop_comes_in_one_batch_with_a_reset(void **state)
+{
+    static const struct linger at_once = {.l_onoff = 1};
+    struct fixture *f = *state;
+    char byte;
+    int native, text;
+
+    assert_int_equal(pipe2(gate.arrived, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(gate.go, O_CLOEXEC), 0);
+    assert_int_equal(crew_init(&f->crew, 1, &f->listeners, &f->log, &gate_clock, &f->orders), 0);
+    assert_int_equal(crew_start(&f->crew), 0);
+    native = dial(f);
+    say(native, "tcptimer-hello version=1;");
+    hear(native, (char[32]){0}, 16);
+    text = dial(f);
+    exchange(text);
+
+    atomic_store(&gate.armed, true);
+    say(text, UUID);
+    assert_int_equal(read(gate.arrived[0], &byte, 1), 1);
+    order_stop(f, 0);
+    assert_int_equal(setsockopt(native, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    fd_closep(&native);
+    assert_int_equal(write(gate.go[1], "x", 1), 1);
+
+    wait_for_end(f);
+    assert_int_equal(crew_stats(&f->crew).resets, 1);
+    fd_closep(&text);
+    for (unsigned i = 0; i < 2; i++) {
+        fd_closep(&gate.arrived[i]);
+        fd_closep(&gate.go[i]);
+    }
+}
+
 static void test_worker_that_waits_takes_no_time(void **state)
 {
     struct fixture *f = *state;
@@ -352,6 +417,7 @@ int main(void)
         IN(test_stop_answers_everything_and_half_closes),
         IN(test_stop_ends_with_its_timeout),
         IN(test_stop_is_hurried_by_a_second_order),
+        IN(test_order_to_stop_comes_in_one_batch_with_a_reset),
         IN(test_worker_that_waits_takes_no_time),
         IN(test_timeouts_are_told_as_zero_only_if_they_are_off),
         IN(test_workers_hold_no_more_descriptors_than_they_say),
