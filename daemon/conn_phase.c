@@ -12,9 +12,17 @@
 /* A stopping server takes a text client for done that sent nothing for this long. */
 #define QUIET_TIMEOUT (100 * NSEC_PER_MSEC)
 
-/* A connection's place in its list is renewed only when it is older than this part of the timeout:
- * the request path then writes to no neighbour's cache line, and a timeout is late by that part. */
-#define RENEWAL_PART 16
+/*
+ * A connection's place in its list is renewed only when it is as old as this: the request path then
+ * writes to no neighbour's cache line, and a timeout is late by as much. A part of the timeout, and
+ * at most a second, so that one that a reload makes shorter does not meet places that are old.
+ */
+static nsec_t renewal_age(const struct conn_shared *shared)
+{
+    nsec_t part = shared->limits.idle_timeout / 16;
+
+    return part > 0 ? MIN(part, NSEC_PER_SEC) : NSEC_PER_SEC;
+}
 
 /* How long a connection may stay in a phase [ns]; NSEC_NEVER = without end. */
 static nsec_t phase_timeout(const struct conn_shared *shared, enum conn_phase phase)
@@ -24,7 +32,7 @@ static nsec_t phase_timeout(const struct conn_shared *shared, enum conn_phase ph
         if (shared->stopping)
             return QUIET_TIMEOUT;
         if (shared->limits.idle_timeout > 0)
-            return shared->limits.idle_timeout + shared->limits.idle_timeout / RENEWAL_PART;
+            return shared->limits.idle_timeout + renewal_age(shared);
         break;
     case CONN_WAITING:
         if (shared->stopping)
@@ -89,5 +97,5 @@ void conn_enter_phase(struct conn *c, enum conn_phase phase)
 
 bool conn_wants_renewal(const struct conn *c)
 {
-    return c->shared->now - c->since > phase_timeout(c->shared, CONN_OPEN) / RENEWAL_PART;
+    return c->shared->stopping || c->shared->now - c->since >= renewal_age(c->shared);
 }
