@@ -56,9 +56,10 @@ static inline void stats_collect(struct stats *sum, struct stats_live *live)
 #undef X
 }
 
+/* The counters are not of one moment: who came and went between two readings is gone only. */
 static inline uint64_t stats_clients(const struct stats *s)
 {
-    return s->accepted - s->closed;
+    return s->accepted > s->closed ? s->accepted - s->closed : 0;
 }
 
 static inline uint64_t stats_refused(const struct stats *s)

@@ -30,6 +30,15 @@ static void test_sum_is_that_of_all_workers(void **state)
     assert_int_equal(stats_timed_out(&sum), 11);
 }
 
+/* A client came and went after the one counter was read, and before the other. */
+static void test_clients_are_never_fewer_than_none(void **state)
+{
+    struct stats s = {.accepted = 7, .closed = 8};
+
+    (void)state;
+    assert_int_equal(stats_clients(&s), 0);
+}
+
 static void assert_prints(const struct stats *s, const char *expected)
 {
     char *text = NULL;
@@ -56,6 +65,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sum_is_that_of_all_workers),
+        cmocka_unit_test(test_clients_are_never_fewer_than_none),
         cmocka_unit_test(test_line_names_what_happened_only),
     };
 
