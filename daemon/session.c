@@ -99,15 +99,14 @@ static void put_error_line(struct session_output *out, const char *text)
 static enum session_result text_fault(const struct session *s, char byte,
                                       struct session_output *out)
 {
-    char line[128];
+    const char *expected = s->line_end == LINE_END_HALF
+                               ? "expected a line feed after the carriage return"
+                               : "expected a UUID of 8-4-4-4-12 hexadecimal digits";
 
-    if (s->line_end == LINE_END_HALF)
-        out->fault = "expected a line feed after the carriage return";
-    else
-        out->fault = "expected a UUID of 8-4-4-4-12 hexadecimal digits";
-    (void)snprintf(line, sizeof(line), "%s, got byte 0x%02x at position %u", out->fault,
-                   (uint8_t)byte, s->n_held + 1U);
-    put_error_line(out, line);
+    (void)snprintf(out->fault_text, sizeof(out->fault_text), "%s, got byte 0x%02x at position %u",
+                   expected, (uint8_t)byte, s->n_held + 1U);
+    out->fault = out->fault_text;
+    put_error_line(out, out->fault);
 
     return SESSION_FAULT;
 }
@@ -201,7 +200,10 @@ static enum session_result hello_feed(struct session *s, const struct session_te
         fault = PROTO_FAULT_VERSION;
     }
     if (n < 0) {
-        out->fault = proto_fault_text(fault);
+        /* Who types a word that begins like a hello is a person, and knows of no hello. */
+        out->fault = fault == PROTO_FAULT_LINE ? "expected a UUID of 8-4-4-4-12 hexadecimal "
+                                                 "digits, or a hello of the native protocol"
+                                               : proto_fault_text(fault);
         put_error_line(out, out->fault);
         return SESSION_FAULT;
     }

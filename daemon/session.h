@@ -81,6 +81,8 @@ struct session_message {
 /* Room that a reply's head and an error behind it need at most: with less, nothing is consumed. */
 #define SESSION_OUTPUT_MIN 1024
 
+#define SESSION_FAULT_SIZE 128
+
 struct session_output {
     char *buf;                      /* replies; the caller's */
     size_t size;
@@ -89,7 +91,8 @@ struct session_output {
     size_t n_heads;                 /* native replies in `buf`, so far ... */
     uint32_t *heads;                /* ... and where they begin */
     struct session_message *messages;       /* each message; NULL = not wanted */
-    const char *fault;              /* "expected" and what, at SESSION_FAULT */
+    const char *fault;              /* as the peer was told, at SESSION_FAULT */
+    char fault_text[SESSION_FAULT_SIZE];    /* where it is not one of the fixed ones */
 };
 
 enum session_result {

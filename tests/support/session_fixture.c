@@ -2,6 +2,7 @@
 #include "tests/support/session_fixture.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/support/test.h"
@@ -67,7 +68,7 @@ enum session_result session_fixture_feed(struct session_fixture *f, const void *
         f->out[f->n_out] = '\0';
         f->n_messages += out.n_messages;
         f->n_full += f->result == SESSION_FULL;
-        f->fault = out.fault;
+        (void)snprintf(f->fault, sizeof(f->fault), "%s", out.fault ? out.fault : "");
     } while (f->result == SESSION_FULL);
 
     if (f->result == SESSION_OK)

@@ -20,7 +20,7 @@ struct session_fixture {
     struct session_terms terms;
     struct session_input in;        /* what the next read says beside the bytes */
     enum session_result result;     /* of the last one */
-    const char *fault;
+    char fault[SESSION_FAULT_SIZE]; /* "" = none */
     size_t room;                    /* for one output */
     char *buf;
     uint32_t heads[SESSION_MESSAGES];

@@ -97,8 +97,18 @@ static void test_bad_hello_gets_an_error_line(void **state)
         assert_int_equal(session_fixture_feed_text(f, bad[i]), SESSION_FAULT);
         assert_memory_equal(f->out, "ERROR: expected ", 16);
         assert_int_equal(f->out[f->n_out - 1], '\n');
-        assert_non_null(f->fault);
+        assert_memory_equal(f->out + 7, f->fault, strlen(f->fault));
     }
+}
+
+/* Whoever types a word that begins like a hello learns what the text protocol takes. */
+static void test_what_is_no_hello_is_told_of_the_uuid_too(void **state)
+{
+    struct session_fixture *f = *state;
+
+    assert_int_equal(session_fixture_feed_text(f, "test\n"), SESSION_FAULT);
+    assert_string_equal(f->out, "ERROR: expected a UUID of 8-4-4-4-12 hexadecimal digits, or a "
+                                "hello of the native protocol\n");
 }
 
 static void test_endless_hello_is_ended(void **state)
@@ -429,7 +439,7 @@ static void test_error_of_the_client_ends_the_session_without_words(void **state
     begin_native(f);
     assert_int_equal(session_fixture_feed(f, error, sizeof(error)), SESSION_FAULT);
     assert_int_equal(f->n_out, 0);
-    assert_non_null(f->fault);
+    assert_true(strlen(f->fault) > 0);
 }
 
 static void test_faulty_frame_is_told_after_the_replies(void **state)
@@ -512,6 +522,7 @@ int main(void)
         IN(test_hello_may_be_cut_anywhere),
         IN(test_welcome_states_the_smaller_limit),
         IN(test_bad_hello_gets_an_error_line),
+        IN(test_what_is_no_hello_is_told_of_the_uuid_too),
         IN(test_endless_hello_is_ended),
         IN(test_request_gets_its_reply),
         IN(test_reply_tells_whose_stamp_it_has),
