@@ -24,6 +24,33 @@ static void put_names(FILE *out, const struct option_info *info, const char *sep
 
 /* ---- bash ---- */
 
+/* The words behind which stands a value of the option. */
+static void put_bash_pattern(FILE *out, const struct option_info *info)
+{
+    if (!info->is_argument_optional) {
+        put_names(out, info, "|");
+        (void)fputc('|', out);
+    }
+    (void)fprintf(out, "--%s=", info->name);
+}
+
+static void put_bash_value(FILE *out, const struct option_info *info)
+{
+    if (info->is_file) {
+        /* Readline then knows directories, and quotes blanks; there is none to tell in a test. */
+        (void)fputs("compopt -o filenames 2>/dev/null\n"
+                    "        mapfile -t COMPREPLY < <(compgen -f -- \"$current\")", out);
+    } else if (info->values) {
+        (void)fputs("COMPREPLY=($(compgen -W '", out);
+        put_values(out, info->values, ' ');
+        (void)fputs("' -- \"$current\"))", out);
+    } else if (strcmp(info->name, "host") == 0) {
+        (void)fputs("COMPREPLY=($(compgen -A hostname -- \"$current\"))", out);
+    } else {
+        (void)fputs("COMPREPLY=()", out);
+    }
+}
+
 void completion_print_bash(FILE *out)
 {
     struct option_info info;
@@ -32,23 +59,21 @@ void completion_print_bash(FILE *out)
                 "_tcptimer()\n"
                 "{\n"
                 "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
+                "    # --option=value is three words to readline.\n"
+                "    if [[ $current == = ]]; then\n"
+                "        current= previous+==\n"
+                "    elif [[ $previous == = ]]; then\n"
+                "        previous=${COMP_WORDS[COMP_CWORD-2]}=\n"
+                "    fi\n"
                 "    case $previous in\n", out);
     for (size_t i = 0; options_describe(i, &info); i++) {
-        if (!info.argument || info.is_argument_optional)
+        if (!info.argument)
             continue;
         (void)fputs("    ", out);
-        put_names(out, &info, "|");
-        (void)fputs(") COMPREPLY=(", out);
-        if (info.is_file) {
-            (void)fputs("$(compgen -f -- \"$current\")", out);
-        } else if (info.values) {
-            (void)fputs("$(compgen -W '", out);
-            put_values(out, info.values, ' ');
-            (void)fputs("' -- \"$current\")", out);
-        } else if (strcmp(info.name, "host") == 0) {
-            (void)fputs("$(compgen -A hostname -- \"$current\")", out);
-        }
-        (void)fputs("); return;;\n", out);
+        put_bash_pattern(out, &info);
+        (void)fputs(")\n        ", out);
+        put_bash_value(out, &info);
+        (void)fputs("; return;;\n", out);
     }
     (void)fputs("    esac\n"
                 "    case $current in\n"
@@ -85,8 +110,10 @@ void completion_print_fish(FILE *out)
         if (info.letter)
             (void)fprintf(out, " -s %c", info.letter);
         (void)fprintf(out, " -l %s", info.name);
-        if (info.argument && !info.is_argument_optional)
-            (void)fputs(info.is_file ? " -r -F" : " -x", out);
+        if (info.is_file)
+            (void)fputs(info.is_argument_optional ? " -F" : " -r -F", out);
+        else if (info.argument && !info.is_argument_optional)
+            (void)fputs(" -x", out);
         if (info.values) {
             (void)fputs(" -a '", out);
             put_values(out, info.values, ' ');

@@ -64,9 +64,26 @@ static void test_values_are_offered(void **state)
     char *zsh = print(completion_print_zsh);
 
     (void)state;
-    assert_non_null(strstr(bash, "--protocol) COMPREPLY=($(compgen -W 'auto native text'"));
+    assert_non_null(strstr(bash, "--protocol=)\n        COMPREPLY=($(compgen -W 'auto native text'"));
     assert_non_null(strstr(fish, "-l protocol -x -a 'auto native text'"));
     assert_non_null(strstr(zsh, "'--protocol=[auto, native or text (auto)]:P:(auto native text)'"));
+    free(bash);
+    free(fish);
+    free(zsh);
+}
+
+/* An argument that may be left out can only stand behind an equals sign. */
+static void test_optional_argument_is_not_the_next_word(void **state)
+{
+    char *bash = print(completion_print_bash);
+    char *fish = print(completion_print_fish);
+    char *zsh = print(completion_print_zsh);
+
+    (void)state;
+    assert_non_null(strstr(bash, " --log-file=)"));
+    assert_null(strstr(bash, "--log-file|"));
+    assert_non_null(strstr(fish, "-l log-file -F"));
+    assert_non_null(strstr(zsh, "'--log-file=-["));
     free(bash);
     free(fish);
     free(zsh);
@@ -91,6 +108,7 @@ int main(void)
         cmocka_unit_test(test_fish_knows_every_option),
         cmocka_unit_test(test_zsh_knows_every_option),
         cmocka_unit_test(test_values_are_offered),
+        cmocka_unit_test(test_optional_argument_is_not_the_next_word),
         cmocka_unit_test(test_quotes_are_escaped),
     };
 
