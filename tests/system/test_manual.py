@@ -8,39 +8,9 @@ import subprocess
 
 import install
 import machine
+import manual
 import support
 from peers import TextPeer, new_uuid
-
-PAGE = os.path.join(install.SOURCE, 'daemon', 'tcptimerd.8.scd')
-
-
-def examples():
-    """Heading -> the lines of its literal block, as the page shows them."""
-    with open(PAGE, encoding='utf-8') as file:
-        _, _, section = file.read().partition('\n# EXAMPLES\n')
-    section = re.split(r'\n# [A-Z]', section)[0]
-    blocks = re.findall(r'(?ms)^## (.*?)$.*?^```\n(.*?)^```$', section)
-    return {heading: re.sub(r'\\(.)', r'\1', block) for heading, block in blocks}
-
-
-def script(example):
-    """What the lines are to a shell: commands after "# ", and what is typed into systemctl edit."""
-    lines = ['set -e']
-    edited = False
-    for line in example.replace('\\\n', '').splitlines():
-        edit = re.match(r'# systemctl edit (\S+)$', line)
-        if line.startswith('# ') and edited:
-            lines += ['EOF', 'systemctl daemon-reload']
-            edited = False
-        if edit:
-            lines += ['mkdir -p /etc/systemd/system/%s.d' % edit.group(1),
-                      'cat >/etc/systemd/system/%s.d/override.conf <<"EOF"' % edit.group(1)]
-            edited = True
-        else:
-            lines.append(line[2:] if line.startswith('# ') else line)
-    if edited:
-        lines += ['EOF', 'systemctl daemon-reload']
-    return '\n'.join(lines)
 
 
 class TestExamples(machine.Case):
@@ -58,11 +28,11 @@ class TestExamples(machine.Case):
 
     def follow(self, host, heading, *replacements):
         """Does what the example says, and restarts what it changed, as the page asks for."""
-        example = examples()[heading]
+        example = manual.examples()[heading]
         for old, new in replacements:
             self.assertIn(old, example)
             example = example.replace(old, new)
-        host.sh(script(example))
+        host.sh(manual.script(example))
         units = set(re.findall(r'^# systemctl edit (\S+)$', example, re.MULTILINE))
         if 'enable' not in example:
             for unit in units:
@@ -79,7 +49,7 @@ class TestExamples(machine.Case):
             self.assertRaises(ConnectionRefusedError, TextPeer, self, address)
 
     def test_every_example_is_tested(self):
-        self.assertEqual(set(examples()), self.TESTED)
+        self.assertEqual(set(manual.examples()), self.TESTED)
 
     @machine.on_each(install.suites_of_tree)
     def test_another_port(self, host):
