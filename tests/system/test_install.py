@@ -46,7 +46,8 @@ class Deb:
         return host.run('dpkg-query', '--show', '--showformat=${Version}', 'tcptimerd')
 
     def remove(self, host):
-        host.run('dpkg', '--remove', 'tcptimer', 'tcptimerd')
+        removed = host.run('dpkg', '--remove', 'tcptimer', 'tcptimerd')
+        self.assertNotIn('warning', removed.lower())
 
 
 class Rpm:
