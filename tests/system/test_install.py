@@ -101,6 +101,7 @@ class InstalledCase:
         self.assertEqual(host.show('tcptimer.socket', 'UnitFileState'), 'enabled')
         self.assertEqual(host.show('tcptimer.socket', 'ActiveState'), 'active')
         self.assertEqual(host.show('tcptimer.service', 'ActiveState'), 'inactive')
+        self.assertEqual(host.show('tcptimer.socket', 'NeedDaemonReload'), 'no')
         for protocol in ('native', 'text'):
             report = host.measure('-c', 100, '--protocol=' + protocol)
             self.assertEqual((report['protocol'], report['received']), (protocol, 100))
