@@ -11,6 +11,7 @@ import subprocess
 
 import install
 import machine
+import manual
 import support
 from peers import TextPeer, new_uuid
 
@@ -151,7 +152,26 @@ class InstalledCase:
         self.check_left_behind(host)
 
 
+    @machine.on_each(install.suites_of_tree)
+    def test_removed_while_it_binds_for_itself(self, host):
+        self.install(host)
+        host.sh(manual.script(manual.examples()['Binding for itself under systemd']))
+        self.assertEqual(host.show('tcptimer.service', 'ActiveState'), 'active')
+        self.remove(host)
+        self.assertEqual(host.show('tcptimer.service', 'ActiveState'), 'inactive')
+
+
 class TestDeb(InstalledCase, Deb, machine.Case):
+    @machine.on_each(install.suites_of_tree)
+    def test_purge_takes_the_logs_of_a_fixed_user(self, host):
+        self.install(host)
+        host.drop_in('tcptimer.service', '[Service]\nDynamicUser=no\nUser=nobody\n')
+        host.measure('-c', 1)
+        self.assertEqual(host.sh('find /var/log/tcptimer -type d').split(), ['/var/log/tcptimer'])
+        self.remove(host)
+        host.run('dpkg', '--purge', 'tcptimer', 'tcptimerd')
+        self.assertNotIn('/var/', host.sh(LEFT_BEHIND))
+
     def check_left_behind(self, host):
         # Removed: logs and configuration stay.
         left = host.sh(LEFT_BEHIND).split()
