@@ -158,13 +158,19 @@ static int apply_settings(const struct options *o, struct config *c, FILE *fault
     return result;
 }
 
+/* One that cannot be looked at may well be there: reading it will tell. */
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 int options_load(const struct options *o, struct config *ret_config, FILE *faults)
 {
     struct config c;
     int r = 0, r_file = 0;
 
     config_init(&c);
-    if (o->path_is_given || access(o->path, F_OK) == 0)
+    if (o->path_is_given || is_there(o->path))
         r_file = config_read_file(&c, o->path, faults);
     r = apply_settings(o, &c, faults);
     if (r_file < 0 || r < 0) {

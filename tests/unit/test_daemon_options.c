@@ -96,6 +96,24 @@ static void test_nothing_means_run_with_the_defaults(void **state)
     assert_non_null(f->options.path);
 }
 
+/* A name that is too long stands for all that cannot be looked at, also as root. */
+static void test_default_file_that_cannot_be_looked_at_is_a_fault(void **state)
+{
+    struct fixture *f = *state;
+    char path[512];
+
+    memset(path, 'x', sizeof(path) - 1);
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    assert_int_equal(PARSE(f, "--workers=1"), 0);
+    f->options.path = path;
+    assert_int_equal(load(f), -ENAMETOOLONG);
+    assert_non_null(strstr(f->faults, "File name too long"));
+
+    f->options.path = "/dev/null/x";
+    assert_int_equal(load(f), 0);
+}
+
 static void test_every_key_is_an_option(void **state)
 {
     struct fixture *f = *state;
@@ -243,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN(test_nothing_means_run_with_the_defaults),
+        IN(test_default_file_that_cannot_be_looked_at_is_a_fault),
         IN(test_every_key_is_an_option),
         IN(test_option_wins_over_the_file),
         IN(test_check_takes_its_file_in_two_ways),
