@@ -22,6 +22,8 @@
 /* Who waited in the queue of an inherited listener at its adoption has been accepted by then. */
 #define FRESH (2 * NSEC_PER_SEC)
 
+#define SAYS_STOPPING "the server is " TEXT_STOPPING
+
 static int queue(struct gate *g)
 {
     int r;
@@ -86,7 +88,7 @@ static void admit(struct acceptor *a, int fd, const struct addr_key *key)
 
     if (conns->stopping) {
         stats_add(conns->stats, refused_stopping, 1);
-        conn_refuse(conns, fd, key, "the server is " TEXT_STOPPING);
+        conn_refuse(conns, fd, key, SAYS_STOPPING);
         return;
     }
 
@@ -269,4 +271,19 @@ void acceptor_set_closed(struct acceptor *a, bool closed)
 {
     a->closed = closed;
     update_queues(a);
+}
+
+void acceptor_end_listening(struct acceptor *a)
+{
+    for (size_t i = 0; i < a->n_gates; i++) {
+        int listener = a->gates[i].source.fd, fd;
+
+        if (a->gates[i].listener->inherited)
+            continue;
+        while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+            stats_add(a->conns->stats, refused_stopping, 1);
+            conn_turn_away(a->conns, fd, SAYS_STOPPING);
+        }
+        (void)shutdown(listener, SHUT_RD);      /* it is closed later, when no loop has it */
+    }
 }

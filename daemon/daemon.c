@@ -336,6 +336,8 @@ static void tear_down(struct daemon *d, int result)
         crew_order(&d->crew);
     }
     crew_join(&d->crew);
+    if (d->crew.n_workers > 0)
+        acceptor_end_listening(&d->crew.workers[0]->acceptor);
 
     if (result < 0) {
         if (!d->said_fault)

@@ -413,6 +413,41 @@ static void test_stopping_leaves_the_clients_of_an_inherited_listener_to_the_nex
     assert_int_equal(turn(f), 0);
 }
 
+/* The workers have ended, and these waited: to close the listener over them would reset them. */
+static void test_clients_that_wait_at_the_end_are_told(void **state)
+{
+    struct fixture *f = *state;
+    int late;
+
+    start(f, true);
+    acceptor_set_closed(&f->acceptor, true);
+    (void)dial(f);
+    (void)dial(f);
+    acceptor_end_listening(&f->acceptor);
+    for (unsigned i = 0; i < 2; i++)
+        assert_gets(f->clients[i], "ERROR: the server is stopping\n");
+    assert_int_equal(f->conns->stats.refused_stopping, 2);
+
+    late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(late, (struct sockaddr *)&f->address, sizeof(f->address)), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    fd_closep(&late);
+}
+
+static void test_clients_that_wait_in_an_inherited_listener_wait_on(void **state)
+{
+    struct fixture *f = *state;
+
+    f->listener.inherited = true;
+    start(f, true);
+    acceptor_set_closed(&f->acceptor, true);
+    (void)dial(f);
+    acceptor_end_listening(&f->acceptor);
+    acceptor_set_closed(&f->acceptor, false);
+    (void)turn(f);
+    assert_int_equal(f->conns->stats.accepted, 1);
+}
+
 /* Who came before an inherited listener was adopted did not inherit what was set on it then. */
 static void test_client_from_before_the_adoption_gets_the_options(void **state)
 {
@@ -472,6 +507,8 @@ int main(void)
         IN(test_closed_leaves_clients_in_the_queue),
         IN(test_closed_stays_closed_after_a_rest),
         IN(test_stopping_tells_the_clients_of_its_own_listener),
+        IN(test_clients_that_wait_at_the_end_are_told),
+        IN(test_clients_that_wait_in_an_inherited_listener_wait_on),
         IN(test_stopping_leaves_the_clients_of_an_inherited_listener_to_the_next),
         IN(test_client_from_before_the_adoption_gets_the_options),
         IN(test_acceptor_that_cannot_be_made_leaves_nothing),
