@@ -267,8 +267,11 @@ static int set_up(struct daemon *d)
     if (r < 0)
         return r;
     r = settings_load(d, &d->config, false);
-    if (r < 0)
+    if (r < 0) {                    /* said by the defaults, and in no file: it may be unwanted */
+        config_init(&d->config);
+        d->config.log_file = strdup("");
         return r;
+    }
     atomic_store(&d->log_shared.level, d->config.log_level);
 
     r = open_listeners(d);

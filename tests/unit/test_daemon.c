@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -51,6 +52,20 @@ static void test_fault_in_the_configuration_ends_it(void **state)
     assert_int_equal(run("--max-clients=0"), -EINVAL);
     assert_int_equal(run("--listen=203.0.113.1:1"), -EADDRNOTAVAIL);
     assert_int_equal(count_descriptors(), before);
+    daemon_run_take_signals();
+}
+
+/* The faults are said, but in no file, whose name and size are in what could not be read. */
+static void test_fault_in_the_configuration_makes_no_file(void **state)
+{
+    char dir[] = "/tmp/tcptimer-daemon.XXXXXX";
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(setenv("LOGS_DIRECTORY", dir, 1), 0);
+    assert_int_equal(run("--max-clients=0"), -EINVAL);
+    assert_int_equal(unsetenv("LOGS_DIRECTORY"), 0);
+    assert_int_equal(rmdir(dir), 0);
     daemon_run_take_signals();
 }
 
@@ -106,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_daemon_comes_and_goes_without_a_trace),
         cmocka_unit_test(test_fault_in_the_configuration_ends_it),
+        cmocka_unit_test(test_fault_in_the_configuration_makes_no_file),
         cmocka_unit_test(test_stuck_standard_error_does_not_hang_the_stop),
         cmocka_unit_test(test_every_failure_of_the_start_is_undone),
     };
