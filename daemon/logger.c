@@ -39,7 +39,8 @@ struct logger {
     char *file_path;
     char *file_buffer;
     size_t file_used;
-    bool file_failed;               /* and that was said */
+    int file_error;                 /* it fails, and that was said: negative errno; or 0 */
+    uint64_t n_lost;                /* its lines that were lost before the last settings */
     uint64_t n_refused;             /* entries that the sink has not taken since it last took one */
     int refusal;                    /* and why it did not take the last of them */
     uint64_t n_dropped_said;
@@ -77,10 +78,34 @@ static const char *remedy(int error)
 
 static void say_file_failed(struct logger *l, int error)
 {
-    l->file_failed = true;
+    if (l->file_error == error)
+        return;
+    l->file_error = error;
     log_text(&l->own, LOG_FILE_FAILED, &((struct log_data){.error = -error}),
              "log file %s: %s: lines are lost; %s", l->file_path, strerror(-error),
              remedy(-error));
+}
+
+/* How many lines the file has lost since this was last asked. */
+static uint64_t take_lost(struct logger *l)
+{
+    uint64_t n = l->n_lost + (l->file ? log_file_take_lost(l->file) : 0);
+
+    l->n_lost = 0;
+    return n;
+}
+
+/* What would be said when the file is back, where it will not be. */
+static void report_lost(struct logger *l)
+{
+    uint64_t n = take_lost(l);
+
+    if (n == 0)
+        return;
+    log_text(&l->own, LOG_DROPPED,
+             &((struct log_data){.error = -l->file_error, LOG_VALUES({LOG_FIELD_DROPPED, n})}),
+             "%" PRIu64 " lines of the log file %s were lost: %s", n, l->file_path,
+             strerror(-l->file_error));
 }
 
 static void flush_file(struct logger *l)
@@ -95,10 +120,10 @@ static void flush_file(struct logger *l)
     r = log_file_write(l->file, l->file_buffer, len, clock_now(l->clock));
     if (r < 0) {
         say_file_failed(l, r);
-    } else if (r == LOG_FILE_RESUMED && l->file_failed) {
-        uint64_t n_lost = log_file_take_lost(l->file);
+    } else if (r != LOG_FILE_FAILING && l->file_error < 0) {
+        uint64_t n_lost = take_lost(l);
 
-        l->file_failed = false;
+        l->file_error = 0;
         log_text(&l->own, LOG_FILE_RESUMED,
                  &((struct log_data){LOG_VALUES({LOG_FIELD_DROPPED, n_lost})}),
                  "log file %s is written again, %" PRIu64 " lines were lost", l->file_path, n_lost);
@@ -227,9 +252,14 @@ static void apply(struct logger *l, const struct logger_settings *s)
         .path = s->file, .size_limit = s->file_size, .n_old = s->file_count};
 
     l->sink = s->sink;
+    if (l->file && s->file && strcmp(s->file, l->file_path) == 0) {
+        l->n_lost = take_lost(l);   /* the same file: it may fail on, and be back */
+    } else {
+        report_lost(l);
+        l->file_error = 0;
+    }
     l->file = log_file_free(l->file);
     free(take_ptr(l->file_path));
-    l->file_failed = false;
     if (!s->file)
         return;
 
@@ -394,6 +424,7 @@ void logger_stop(struct logger *l)
     put_all(l);
     report_refused(l);
     report_drops(l, true);
+    report_lost(l);
     put_all(l);
 }
 

@@ -337,6 +337,65 @@ static void test_file_that_cannot_be_opened_anew_is_reported(void **state)
     assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_LOG_FILE_RESUMED), 1);
 }
 
+static void lose_lines(struct fixture *f, unsigned n)
+{
+    assert_int_equal(rmdir(f->dir), 0);
+    for (unsigned i = 0; i < n; i++)
+        say(f, 0, i);
+    while (logger_turn(f->logger) > 0)
+        ;
+}
+
+static void test_lines_that_the_file_lost_are_told_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+
+    make(f, f->file);
+    lose_lines(f, 3);
+    logger_stop(f->logger);
+    assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_LOG_FILE_FAILED), 1);
+    assert_int_equal(mem_sink_find(&f->sink, LOG_EVENT_LOG_DROPPED)->first_value, 4);
+    assert_non_null(strstr(mem_sink_find(&f->sink, LOG_EVENT_LOG_DROPPED)->text,
+                           "/log were lost: No such file or directory"));
+}
+
+/* A reload with the same file: that it fails is not said once more, and nothing is forgotten. */
+static void test_reload_does_not_forget_lines_that_the_file_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct logger_settings same = settings(f, f->file);
+
+    make(f, f->file);
+    lose_lines(f, 3);
+    assert_int_equal(logger_configure(f->logger, &same), 0);
+    fake_clock_advance(&f->clock, 2 * NSEC_PER_SEC);
+    say(f, 0, 3);
+    while (logger_turn(f->logger) > 0)
+        ;
+    assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_LOG_FILE_FAILED), 1);
+
+    assert_int_equal(mkdir(f->dir, 0700), 0);
+    fake_clock_advance(&f->clock, 2 * NSEC_PER_SEC);
+    say(f, 0, 4);
+    while (logger_turn(f->logger) > 0)
+        ;
+    assert_int_equal(mem_sink_find(&f->sink, LOG_EVENT_LOG_FILE_RESUMED)->first_value, 5);
+}
+
+static void test_reload_without_the_file_tells_of_its_lost_lines(void **state)
+{
+    struct fixture *f = *state;
+    struct logger_settings none = settings(f, NULL);
+
+    make(f, f->file);
+    lose_lines(f, 3);
+    assert_int_equal(logger_configure(f->logger, &none), 0);
+    while (logger_turn(f->logger) > 0)
+        ;
+    assert_int_equal(mem_sink_find(&f->sink, LOG_EVENT_LOG_DROPPED)->first_value, 4);
+    assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_LOG_FILE_RESUMED), 0);
+}
+
 /* ---- settings ---- */
 
 static void test_settings_are_swapped(void **state)
@@ -551,6 +610,9 @@ int main(void)
         IN(test_file_that_fails_is_reported_once_and_once_when_it_resumes),
         IN(test_file_that_was_moved_is_opened_anew_on_request),
         IN(test_file_that_cannot_be_opened_anew_is_reported),
+        IN(test_lines_that_the_file_lost_are_told_at_the_end),
+        IN(test_reload_does_not_forget_lines_that_the_file_lost),
+        IN(test_reload_without_the_file_tells_of_its_lost_lines),
         IN(test_settings_are_swapped),
         IN(test_settings_that_were_never_looked_at_do_not_leak),
         IN(test_logger_that_cannot_be_made_leaves_nothing),
