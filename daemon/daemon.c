@@ -355,9 +355,11 @@ static void tear_down(struct daemon *d, int result)
         sum = crew_stats(&d->crew);
         log_text(&d->log, STOPPED,
                  &((struct log_data){LOG_VALUES({LOG_FIELD_ACCEPTED, sum.accepted},
-                                                {LOG_FIELD_MESSAGES, sum.messages})}),
-                 "stopped after %" PRIu64 " messages of %" PRIu64 " clients", sum.messages,
-                 sum.accepted);
+                                                {LOG_FIELD_MESSAGES, sum.messages},
+                                                {LOG_FIELD_LET_GO, sum.let_go})}),
+                 "stopped after %" PRIu64 " messages of %" PRIu64 " clients, %" PRIu64
+                 " of them let go after drain_timeout",
+                 sum.messages, sum.accepted, sum.let_go);
     }
     if (d->logger)
         logger_stop(d->logger);

@@ -55,6 +55,7 @@ enum log_event {
     X(REFUSED,          "TCPTIMER_REFUSED",        LOG_UNSIGNED)                                   \
     X(TIMED_OUT,        "TCPTIMER_TIMED_OUT",      LOG_UNSIGNED)                                   \
     X(BAD_MESSAGES,     "TCPTIMER_BAD_MESSAGES",   LOG_UNSIGNED)                                   \
+    X(LET_GO,           "TCPTIMER_LET_GO",         LOG_UNSIGNED)                                   \
     X(DROPPED,          "TCPTIMER_DROPPED",        LOG_UNSIGNED)                                   \
     X(SUPPRESSED,       "TCPTIMER_SUPPRESSED",     LOG_UNSIGNED)                                   \
     X(DELTA,            "TCPTIMER_DELTA_NSEC",     LOG_UNSIGNED)                                   \

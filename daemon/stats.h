@@ -26,6 +26,7 @@
     X(message_timeouts, "clients ended by message_timeout")                                        \
     X(resets,           "connections that the peer or the network broke")                          \
     X(unread,           "clients gone before they had read all their replies")                     \
+    X(let_go,           "clients that had not left when drain_timeout was over")                   \
     X(discarded,        "bytes discarded from clients that were told to go")                       \
     X(accept_errors,    "accepts that failed for another reason")
 

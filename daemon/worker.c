@@ -82,8 +82,10 @@ static void obey_orders(struct worker *w)
     atomic_store(&w->n_orders_taken, w->n_orders_read);
 }
 
-static void free_conn(struct conn *c)
+static void let_go(struct conn *c)
 {
+    if (c->origin)                  /* refused ones are not clients */
+        stats_add(c->shared->stats, let_go, 1);
     (void)conn_free(c);
 }
 
@@ -101,7 +103,7 @@ static bool drain(struct worker *w)
         conn_for_each(&w->conns, CONN_PARTING, conn_finish);
     if (waited >= timeout)
         for (enum conn_phase phase = 0; phase < N_CONN_PHASES; phase++)
-            conn_for_each(&w->conns, phase, free_conn);
+            conn_for_each(&w->conns, phase, let_go);
 
     return w->conns.n_conns == 0;
 }

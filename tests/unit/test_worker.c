@@ -208,6 +208,7 @@ static void test_stop_answers_everything_and_half_closes(void **state)
     fd_closep(&fd);
     wait_for_end(f);
     assert_int_equal(crew_stats(&f->crew).messages, 101);
+    assert_int_equal(crew_stats(&f->crew).let_go, 0);
     assert_int_equal(crew_stats(&f->crew).resets, 0);
 }
 
@@ -223,6 +224,7 @@ static void test_stop_ends_with_its_timeout(void **state)
     order_stop(f, 300 * NSEC_PER_MSEC);
     wait_for_end(f);
     assert_end(fd);
+    assert_int_equal(crew_stats(&f->crew).let_go, 1);
     fd_closep(&fd);
 }
 
