@@ -430,10 +430,18 @@ static bool same(const struct config *a, const struct config *b, const struct ke
     return memcmp((const char *)a + k->offset, (const char *)b + k->offset, k->size) == 0;
 }
 
-void config_name_fixed_changes(const struct config *old, const struct config *new, FILE *names)
+static bool is_of_listeners(const struct key *k)
+{
+    return k->offset == offsetof(struct config, listen) ||
+           k->offset == offsetof(struct config, port);
+}
+
+void config_name_fixed_changes(const struct config *old, const struct config *new, bool inherited,
+                               FILE *names)
 {
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        if (keys[i].public.fixed && !same(old, new, &keys[i]))
+        if (keys[i].public.fixed && !(inherited && is_of_listeners(&keys[i])) &&
+            !same(old, new, &keys[i]))
             (void)fprintf(names, " %s", keys[i].public.name);
 }
 

@@ -78,8 +78,10 @@ struct config_key {
 };
 const struct config_key *config_key(size_t n);
 
-/* Writes the names of keys that differ and cannot change at run time, a space before each. */
-void config_name_fixed_changes(const struct config *old, const struct config *new, FILE *names);
+/* Writes the names of keys that differ and cannot change at run time, a space before each; without
+ * those of the listeners where they are @inherited, as they have no effect then. */
+void config_name_fixed_changes(const struct config *old, const struct config *new, bool inherited,
+                               FILE *names);
 
 /* Exchanges what cannot change at run time: @next gets what @now runs with, and @now, which is not
  * needed any more, owns what @next had. */

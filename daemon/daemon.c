@@ -232,18 +232,6 @@ static unsigned count_cpus(void)
     return (unsigned)CPU_COUNT(&set);
 }
 
-static void warn_of_ignored_keys(struct daemon *d)
-{
-    if (d->listeners.inherited && (d->config.n_listen > 0 || d->config.port_is_set))
-        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "listen"}),
-                 "listen and port are not used, as the socket unit hands over the listeners: "
-                 "change them with \"systemctl edit tcptimer.socket\"");
-    if (!d->listeners.inherited && d->config.exit_on_idle > 0)
-        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "exit_on_idle"}),
-                 "exit_on_idle is not used, as nobody would start the daemon again: it needs "
-                 "socket activation");
-}
-
 static int open_listeners(struct daemon *d)
 {
     _cleanup_(memo_deinit) struct memo faults = MEMO_INIT;
@@ -277,7 +265,7 @@ static int set_up(struct daemon *d)
     r = open_listeners(d);
     if (r < 0)
         return r;
-    warn_of_ignored_keys(d);
+    settings_warn_of_ignored(d, &d->config);
     n_workers = d->config.workers > 0 ? d->config.workers : count_cpus();
     settings_fit_max_clients(d, &d->config, n_workers);
 

@@ -57,6 +57,18 @@ void settings_fit_max_clients(struct daemon *d, struct config *c, size_t n_worke
     c->limits.max_clients = (uint32_t)most;
 }
 
+void settings_warn_of_ignored(struct daemon *d, const struct config *c)
+{
+    if (d->listeners.inherited && (c->n_listen > 0 || c->port_is_set))
+        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "listen"}),
+                 "listen and port are not used, as the socket unit hands over the listeners: "
+                 "change them with \"systemctl edit tcptimer.socket\"");
+    if (!d->listeners.inherited && c->exit_on_idle > 0)
+        log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "exit_on_idle"}),
+                 "exit_on_idle is not used, as nobody would start the daemon again: it needs "
+                 "socket activation");
+}
+
 struct worker_orders settings_orders(const struct config *c)
 {
     return (struct worker_orders){
@@ -85,7 +97,7 @@ static void say_fixed_changes(struct daemon *d, const struct config *next)
 
     if (memo_open(&memo) < 0)
         return;
-    config_name_fixed_changes(&d->config, next, memo.to);
+    config_name_fixed_changes(&d->config, next, d->listeners.inherited, memo.to);
     names = memo_read(&memo);
     if (names && *names)
         log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "restart"}),
@@ -142,6 +154,7 @@ void settings_reload(struct daemon *d)
         return;
     }
 
+    settings_warn_of_ignored(d, &next);
     say_fixed_changes(d, &next);
     settings_fit_max_clients(d, &next, d->crew.n_workers);
     config_keep_fixed(&next, &d->config);   /* also for the next comparison */

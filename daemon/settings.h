@@ -28,6 +28,9 @@ void settings_say_faults(struct daemon *d, char *lines, bool reloading);
 /* Raises the soft limit of descriptors to the hard one, and fits max_clients into it. */
 void settings_fit_max_clients(struct daemon *d, struct config *c, size_t n_workers);
 
+/* Names the keys that have no effect, as the listeners are inherited or as they are not. */
+void settings_warn_of_ignored(struct daemon *d, const struct config *c);
+
 /* What a configuration asks of the workers. */
 struct worker_orders settings_orders(const struct config *c);
 

@@ -234,6 +234,21 @@ class TestReload(support.Case):
         server.log.wait(r'port')
         TextPeer(self, server.address).exchange(new_uuid())
 
+    def test_what_has_no_effect_is_not_said_to_need_a_restart(self):
+        """With inherited listeners a restart does not help: the socket unit has to be changed."""
+        listener = self.listener()
+        self.config = self.write('live.conf', '')
+        server = self.daemon('--config=' + self.config, inherited=[listener])
+        self.reload(server, 'listen = 127.0.0.1:1\nport = 1\n')
+        server.log.wait(r'systemctl edit tcptimer\.socket')
+        server.log.wait(r'configuration reloaded')
+        self.assertEqual(server.log.matches(r'restart it'), [])
+
+    def test_exit_on_idle_without_inherited_listeners_is_warned_of(self):
+        server = self.start('')
+        self.reload(server, 'exit_on_idle = 1h\n')
+        server.log.wait(r'exit_on_idle is not used')
+
     def test_option_still_wins(self):
         self.config = self.write('live.conf', '')
         server = self.daemon('--config=' + self.config, '--max-clients=1')

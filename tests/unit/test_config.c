@@ -294,15 +294,21 @@ static void test_lack_of_memory_is_told_with_its_line(void **state)
 
 /* ---- changes at run time ---- */
 
-static void assert_changes(const struct config *old, const struct config *new,
-                           const char *expected)
+static void assert_changes_if(bool inherited, const struct config *old, const struct config *new,
+                              const char *expected)
 {
     char names[64] = "";
     FILE *to = fmemopen(names, sizeof(names), "w");
 
-    config_name_fixed_changes(old, new, to);
+    config_name_fixed_changes(old, new, inherited, to);
     assert_int_equal(fclose(to), 0);
     assert_string_equal(names, expected);
+}
+
+static void assert_changes(const struct config *old, const struct config *new,
+                           const char *expected)
+{
+    assert_changes_if(false, old, new, expected);
 }
 
 static void test_changes_that_need_a_restart_are_named(void **state)
@@ -324,6 +330,7 @@ static void test_changes_that_need_a_restart_are_named(void **state)
     assert_int_equal(set(f, "listen", "127.0.0.1:2"), 0);
     assert_int_equal(config_set(&next, "listen", "127.0.0.1:3", &expected), 0);
     assert_changes(&f->config, &next, " listen port workers");
+    assert_changes_if(true, &f->config, &next, " workers");
     config_deinit(&next);
     config_deinit(&next);           /* once more does no harm */
 }
