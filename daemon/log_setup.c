@@ -9,7 +9,7 @@
 
 #define DEFAULT_FILE "tcptimerd.log"
 
-static bool stderr_is_journal(void)
+bool log_setup_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long dev, ino;
@@ -23,7 +23,8 @@ static struct log_sink sink_of(const struct config *c)
 {
     switch (c->log_target) {
     case LOG_TARGET_AUTO:
-        return (struct log_sink){.ops = stderr_is_journal() ? &log_journal_ops : &log_stderr_ops};
+        return (struct log_sink){
+            .ops = log_setup_is_journal() ? &log_journal_ops : &log_stderr_ops};
     case LOG_TARGET_JOURNAL:
         return (struct log_sink){.ops = &log_journal_ops};
     case LOG_TARGET_STDERR:

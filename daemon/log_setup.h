@@ -4,8 +4,13 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "daemon/config.h"
 #include "daemon/logger.h"
+
+/* Does standard error go to the journal (JOURNAL_STREAM, systemd.exec(5))? */
+bool log_setup_is_journal(void);
 
 /**
  * log_setup_resolve() - a logger's settings

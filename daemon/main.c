@@ -6,17 +6,11 @@
 
 #include "common/base.h"
 #include "common/version.h"
+#include "daemon/check.h"
 #include "daemon/daemon.h"
 #include "daemon/options.h"
 
 #define EXIT_USAGE 2
-
-static int check_config(const struct options *options)
-{
-    _cleanup_(config_deinit) struct config config = CONFIG_INIT;
-
-    return options_load(options, &config, stderr) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-}
 
 /* What was printed has got out only when this says so: a disk can be full. */
 static int end_output(void)
@@ -42,7 +36,7 @@ int main(int argc, char **argv)
         (void)puts("tcptimerd " TT_VERSION);    /* end_output() sees whether that worked */
         return end_output();
     case OPTIONS_CHECK_CONFIG:
-        return check_config(&options);
+        return check_config(&options) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
     case OPTIONS_RUN:
         break;
     }
