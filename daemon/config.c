@@ -128,20 +128,26 @@ void config_init(struct config *c)
 
 void config_forget_listen(struct config *c)
 {
-    for (size_t i = 0; i < c->n_listen; i++)
+    for (size_t i = 0; i < c->n_listen; i++) {
         free(c->listen[i]);
+        free(c->listen_origins[i]);
+    }
     free(take_ptr(c->listen));
+    free(take_ptr(c->listen_origins));
     c->n_listen = 0;
 }
 
 void config_deinit(struct config *c)
 {
     config_forget_listen(c);
+    free(take_ptr(c->port_origin));
     free(take_ptr(c->log_file));
 }
 
 static int add_listen(struct config *c, const char *value, const char **ret_expected)
 {
+    _cleanup_(freep) char *address = NULL;
+    _cleanup_(freep) char *origin = NULL;
     struct addr checked;
     char **more;
     int r = addr_parse_listen(value, &checked, ret_expected);
@@ -152,10 +158,29 @@ static int add_listen(struct config *c, const char *value, const char **ret_expe
     if (!more)
         return -ENOMEM;
     c->listen = more;
-    c->listen[c->n_listen] = strdup(value);
-    if (!c->listen[c->n_listen])
+    more = reallocarray(c->listen_origins, c->n_listen + 1, sizeof(*more));
+    if (!more)
         return -ENOMEM;
+    c->listen_origins = more;
+    address = strdup(value);
+    origin = strdup(c->origin ? c->origin : "");
+    if (!address || !origin)
+        return -ENOMEM;
+    c->listen[c->n_listen] = take_ptr(address);
+    c->listen_origins[c->n_listen] = take_ptr(origin);
     c->n_listen++;
+    return 0;
+}
+
+static int note_port(struct config *c)
+{
+    char *origin = c->origin ? strdup(c->origin) : NULL;
+
+    if (c->origin && !origin)
+        return -ENOMEM;
+    free(c->port_origin);
+    c->port_origin = origin;
+    c->port_is_set = true;
     return 0;
 }
 
@@ -288,7 +313,7 @@ int config_set(struct config *c, const char *key, const char *value, const char 
             *ret_expected = keys[i].expected;
         r = set(c, &keys[i], value, ret_expected);
         if (r == 0 && keys[i].offset == offsetof(struct config, port))
-            c->port_is_set = true;
+            r = note_port(c);
         return r == 0 || r == -ENOMEM ? r : -EINVAL;
     }
     return -ENOENT;
@@ -357,6 +382,7 @@ static char *next_line(char *buf, int size, void *stream)
 
 static int take_pair(void *user, const char *section, const char *key, const char *value)
 {
+    _cleanup_(freep) char *origin = NULL;
     struct reader *r = user;
     const char *expected;
     int result;
@@ -368,7 +394,11 @@ static int take_pair(void *user, const char *section, const char *key, const cha
         return 1;
     }
 
+    if (asprintf(&origin, "%s:%u: ", r->path, r->line) < 0)
+        origin = NULL;              /* only what is wrong later would have been told with it */
+    r->config->origin = origin;
     result = config_set(r->config, key, value, &expected);
+    r->config->origin = NULL;
     if (result == -ENOENT)
         (void)fprintf(r->faults, "%s:%u: unknown key \"%s\": expected one of tcptimerd.conf(5)\n",
                       r->path, r->line, key);
@@ -464,6 +494,8 @@ void config_keep_fixed(struct config *next, struct config *now)
             exchange((char *)next + keys[i].offset, (char *)now + keys[i].offset, keys[i].size);
 
     /* What goes with `listen` and with `port`. */
+    exchange(&next->listen_origins, &now->listen_origins, sizeof(next->listen_origins));
     exchange(&next->n_listen, &now->n_listen, sizeof(next->n_listen));
+    exchange(&next->port_origin, &now->port_origin, sizeof(next->port_origin));
     exchange(&next->port_is_set, &now->port_is_set, sizeof(next->port_is_set));
 }

@@ -24,9 +24,13 @@ enum log_target {
 };
 
 struct config {
+    const char *origin;             /* where what is set next is written: "FILE:LINE: ", "option "
+                                     * or NULL; borrowed */
     char **listen;                  /* addresses, as written */
+    char **listen_origins;          /* where each of them is; "" = not known */
     size_t n_listen;
     uint32_t port;                  /* where there is no `listen` */
+    char *port_origin;              /* where it is written; NULL = nowhere */
     bool port_is_set;               /* it was written down somewhere */
     uint32_t workers;               /* 0 = one for each CPU allowed */
     struct conn_limits limits;

@@ -42,13 +42,16 @@ static int adopt_all(struct listener_set *s, int n_fds, char **names, FILE *faul
     return s->n > 0 ? 0 : -EINVAL;
 }
 
-static int bind_one(struct listener_set *s, const char *key, const char *text, FILE *faults)
+/* @origin: where that is written, in front of the key; "" = nowhere */
+static int bind_one(struct listener_set *s, const char *origin, const char *key, const char *text,
+                    FILE *faults)
 {
     const char *reason;
     int r = listener_bind(&s->items[s->n], text, &reason);
 
     if (r < 0)
-        (void)fprintf(faults, "%s = %s: expected %s: %s\n", key, text, reason, strerror(-r));
+        (void)fprintf(faults, "%s%s = %s: expected %s: %s\n", origin, key, text, reason,
+                      strerror(-r));
     else
         s->n++;
     return r;
@@ -63,10 +66,10 @@ static int bind_all(struct listener_set *s, const struct config *config, FILE *f
         return result;
     if (config->n_listen == 0) {
         (void)snprintf(port, sizeof(port), "%u", config->port);
-        return bind_one(s, "port", port, faults);
+        return bind_one(s, config->port_origin ? config->port_origin : "", "port", port, faults);
     }
     for (size_t i = 0; i < config->n_listen; i++) {
-        int r = bind_one(s, "listen", config->listen[i], faults);
+        int r = bind_one(s, config->listen_origins[i], "listen", config->listen[i], faults);
 
         if (result == 0)
             result = r;

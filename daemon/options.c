@@ -146,7 +146,9 @@ static int apply_settings(const struct options *o, struct config *c, FILE *fault
             config_forget_listen(c);        /* the file's */
             has_listen = true;
         }
+        c->origin = "option ";
         r = config_set(c, key, o->settings[i].value, &expected);
+        c->origin = NULL;
         if (r == -EINVAL)
             (void)fprintf(faults, "option %s: expected %s, got \"%s\"\n", key, expected,
                           o->settings[i].value);

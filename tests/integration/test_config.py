@@ -76,7 +76,16 @@ class TestFaults(support.Case):
     def test_port_in_use(self):
         taken = self.listener()
         where = '127.0.0.1:%d' % taken.getsockname()[1]
-        self.check_refused('--listen=' + where, mentions=[where, 'in use'])
+        self.check_refused('--listen=' + where, mentions=['option listen = ' + where, 'in use'])
+
+    def test_port_in_use_is_told_with_its_line(self):
+        port = self.listener().getsockname()[1]
+        for text, line in (('listen = 127.0.0.1:0\n\nlisten = 127.0.0.1:%d\n' % port, 3),
+                           ('# a port\nport = %d\n' % port, 2)):
+            with self.subTest(text=text):
+                path = self.write('taken.conf', text)
+                place = '%s:%d: %s' % (path, line, text.splitlines()[line - 1])
+                self.check_refused('--config=' + path, mentions=[place, 'expected', 'in use'])
 
     def test_address_that_is_not_ours(self):
         self.check_refused('--listen=192.0.2.1:0', mentions=['192.0.2.1'])
