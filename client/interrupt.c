@@ -15,6 +15,9 @@
 #include "client/verdict.h"
 #include "common/clock.h"
 
+/* timeout(1) signals its child, then its whole group: what comes so soon is no second wish. */
+#define SAME_INTERRUPT (100 * NSEC_PER_MSEC)
+
 struct interrupt {
     struct runner **runners;
     uint32_t n_runners;
@@ -23,6 +26,7 @@ struct interrupt {
     int stop_fd;                    /* eventfd: the thread has to end */
     bool has_thread;
     pthread_t thread;
+    nsec_t last;                    /* when the last interrupt came, 0 = none yet */
     nsec_t deadline;                /* of the process, NSEC_NEVER = none */
     atomic_uint count;
     atomic_bool quit;
@@ -53,18 +57,29 @@ static void command_all(struct interrupt *i, enum runner_command command)
         runner_command(i->runners[k], command);
 }
 
+static void obey_interrupt(struct interrupt *i)
+{
+    nsec_t now = clock_now(&clock_system);
+
+    if (i->last > 0 && now - i->last < SAME_INTERRUPT)
+        return;
+    i->last = now;
+    if (atomic_fetch_add(&i->count, 1) == 0) {
+        command_all(i, RUNNER_DRAIN);
+    } else {
+        command_all(i, RUNNER_ABORT);
+        i->deadline = MIN(i->deadline, now + INTERRUPT_PATIENCE);
+    }
+}
+
 static void obey(struct interrupt *i, uint32_t signal)
 {
     uint64_t one = 1;
 
-    if (signal == SIGQUIT) {
+    if (signal == SIGQUIT)
         atomic_store(&i->quit, true);
-    } else if (atomic_fetch_add(&i->count, 1) == 0) {
-        command_all(i, RUNNER_DRAIN);
-    } else {
-        command_all(i, RUNNER_ABORT);
-        i->deadline = MIN(i->deadline, clock_now(&clock_system) + INTERRUPT_PATIENCE);
-    }
+    else
+        obey_interrupt(i);
     (void)!write(i->report_fd, &one, sizeof(one));
 }
 

@@ -35,7 +35,7 @@ int interrupt_new(struct interrupt **ret, struct runner **runners, uint32_t n_ru
 struct interrupt *interrupt_free(struct interrupt *i);
 DEFINE_CLEANUP(struct interrupt *, interrupt_free)
 
-/* How many SIGINT and SIGTERM came so far. */
+/* How many SIGINT and SIGTERM came so far; those within a tenth of a second are one. */
 unsigned interrupt_count(const struct interrupt *i);
 
 /* Whether SIGQUIT came since this was last asked. */

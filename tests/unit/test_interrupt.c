@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -57,6 +58,14 @@ static void wait_for_report(struct fixture *f)
     assert_int_equal(read(f->report_fd, &count, sizeof(count)), sizeof(count));
 }
 
+/* Long enough for another interrupt to be one. */
+static void let_time_pass(void)
+{
+    const struct timespec pause = {.tv_nsec = 150 * 1000 * 1000};
+
+    (void)nanosleep(&pause, NULL);
+}
+
 static void test_interrupts_are_counted_and_told(void **state)
 {
     struct fixture *f = *state;
@@ -66,6 +75,7 @@ static void test_interrupts_are_counted_and_told(void **state)
     assert_int_equal(kill(getpid(), SIGINT), 0);
     wait_for_report(f);
     assert_int_equal(interrupt_count(f->interrupt), 1);
+    let_time_pass();
     assert_int_equal(kill(getpid(), SIGTERM), 0);
     wait_for_report(f);
     assert_int_equal(interrupt_count(f->interrupt), 2);
@@ -95,6 +105,26 @@ static void test_what_came_before_the_thread_is_heard(void **state)
     assert_int_equal(interrupt_count(f->interrupt), 1);
 }
 
+/* As timeout(1) sends them. Both are pending before the thread begins, so that it cannot be late
+ * for the second one. */
+static void test_two_interrupts_at_once_are_one(void **state)
+{
+    struct fixture *f = *state;
+
+    sigset_t pending;
+
+    assert_int_equal(kill(getpid(), SIGINT), 0);
+    assert_int_equal(kill(getpid(), SIGTERM), 0);
+    begin(f);
+    do
+        assert_int_equal(sigpending(&pending), 0);
+    while (sigismember(&pending, SIGTERM));
+    assert_int_equal(kill(getpid(), SIGQUIT), 0);   /* is heard after those */
+    while (!interrupt_take_quit(f->interrupt))
+        wait_for_report(f);
+    assert_int_equal(interrupt_count(f->interrupt), 1);
+}
+
 /* A process that does nothing but hear, as one that waits in a write. */
 static void test_second_interrupt_ends_a_process_that_is_stuck(void **state)
 {
@@ -109,6 +139,7 @@ static void test_second_interrupt_ends_a_process_that_is_stuck(void **state)
         (void)kill(getpid(), SIGINT);
         while (interrupt_count(f->interrupt) < 1)
             continue;
+        let_time_pass();
         (void)kill(getpid(), SIGINT);
         for (;;)
             (void)pause();
@@ -126,6 +157,7 @@ int main(void)
         IN(test_interrupts_are_counted_and_told),
         IN(test_quit_is_told_once_and_ends_nothing),
         IN(test_what_came_before_the_thread_is_heard),
+        IN(test_two_interrupts_at_once_are_one),
         IN(test_second_interrupt_ends_a_process_that_is_stuck),
     };
 
