@@ -4,7 +4,6 @@
 import os
 import select
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -92,14 +91,12 @@ class TestRoles(ClientCase):
     def test_addresses_of_a_name_are_tried_in_order(self):
         """localhost has ::1 first; the server is on 127.0.0.1 alone."""
         server = self.daemon()
-        try:
-            families = {info[0] for info in socket.getaddrinfo('localhost', 1)}
-        except OSError:
-            families = set()
-        if socket.AF_INET6 not in families:
-            self.skipTest('localhost has no IPv6 address here')
-        client = self.run_client('-c', 1, 'localhost:%d' % server.port)
+        hosts = self.with_hosts('::1 localhost\n127.0.0.1 localhost\n')
+        client = self.run_client('-c', 1, 'localhost:%d' % server.port, prefix=hosts)
         self.assertEqual(client.status, 0, client.stderr)
+        client = self.run_client('-6', '-c', 1, 'localhost:%d' % server.port, prefix=hosts)
+        self.assertEqual(client.status, 2, client.stdout)
+        self.assertRegex(client.stderr, r'connect to \[::1\]:%d: ' % server.port)
 
     def test_nagle_is_off_unless_asked_for(self):
         server = self.daemon()

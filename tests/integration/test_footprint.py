@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import time
 
 import native_client
@@ -59,6 +60,26 @@ class TestMemory(support.Case):
                     '--error-exitcode=99', '--log-file=' + self.report]
         server = self.daemon(listen=('127.0.0.1:0', '203.0.113.1:1'), ready=False, prefix=valgrind)
         self.assertEqual(server.wait(), 1, server.stderr)
+
+
+class TestIdleCost(support.Case):
+    def test_idle_connection_costs_256_bytes_at_most(self):
+        count = 4000
+        if support.hard_nofile() < count + 200:
+            self.cannot_run_here('needs %d descriptors' % (count + 200))
+        support.raise_nofile()
+        server = self.daemon()
+        warm = [TextPeer(self, server.address) for _ in range(100)]
+        for peer in warm:
+            peer.exchange(new_uuid())
+        before = support.resident_bytes(server.pid)
+        peers = [socket.create_connection(server.address) for _ in range(count)]
+        for number, peer in enumerate(peers):
+            self.addCleanup(peer.close)
+            peer.sendall(new_uuid())
+            self.assertTrue(peer.recv(100), number)
+        grown = support.resident_bytes(server.pid) - before
+        self.assertLess(grown, count * 256 + 128 * 1024)
 
 
 class TestSleep(support.Case):

@@ -155,13 +155,12 @@ class Families(VethCase):
 
     def setUp(self):
         super().setUp()
-        self.inside = self.with_hosts([self.address6(2), self.address(2)])
+        self.inside = self.inside_with([self.address6(2), self.address(2)])
 
-    def with_hosts(self, addresses):
+    def inside_with(self, addresses):
         """A way into host one where "two" has these addresses."""
-        hosts = self.write('hosts', ''.join('%s two\n' % address for address in addresses))
-        return (*self.one.inside, 'unshare', '--mount', '--', 'sh', '-c',
-                'mount --bind "$0" /etc/hosts && exec "$@"', hosts)
+        text = ''.join('%s two\n' % address for address in addresses)
+        return (*self.one.inside, *self.with_hosts(text))
 
     def address_of(self, *arguments):
         return self.measure(*arguments, 'two', prefix=self.inside)['address']
@@ -185,13 +184,13 @@ class Families(VethCase):
         self.start_server()
         self.two.run('ip', 'route', 'add', 'blackhole', '2001:db8:9::/64')
         self.one.ip('route', 'add', '2001:db8:9::/64', 'via', self.address6(2))
-        self.inside = self.with_hosts(['2001:db8:9::2', self.address(2)])
+        self.inside = self.inside_with(['2001:db8:9::2', self.address(2)])
         self.assertEqual(self.address_of('-W', '300ms'),
                          '%s:%d' % (self.address(2), self.server.port))
 
     def test_no_address_of_the_family_is_an_error(self):
         self.start_server()
-        self.inside = self.with_hosts([self.address(2)])
+        self.inside = self.inside_with([self.address(2)])
         self.fail_to_connect(r"host 'two': .*", '-6', 'two', prefix=self.inside)
 
 
