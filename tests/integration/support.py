@@ -6,6 +6,7 @@ Nothing sleeps here. Whatever a test waits for (a line on stderr, a state on the
 exit) lands on a Tape, and DEADLINE only bounds how long a broken program may keep us.
 """
 
+import functools
 import os
 import re
 import resource
@@ -52,6 +53,10 @@ STATISTICS = {
     'timed_out': r'clients ended by \w+_timeout',
     'bad_messages': 'clients ended for what they sent',
 }
+
+
+class SanitizerReport(AssertionError):
+    """No matter of chance or of a busy machine, ever."""
 
 
 class Tape:
@@ -194,7 +199,7 @@ class Process:
 
     def _check_sanitizers(self, status):
         if status == SANITIZER_EXIT or SANITIZER_REPORT.search(self.stderr):
-            raise AssertionError('sanitizer report:\n' + self.stderr)
+            raise SanitizerReport('sanitizer report:\n' + self.stderr)
 
     def _end(self):
         """How a test that does not care ends its process."""
@@ -400,6 +405,30 @@ class Case(unittest.TestCase):
         if REQUIRE_ALL:
             raise AssertionError('SKIP is not allowed here: ' + why)
         raise unittest.SkipTest(why)
+
+
+def measures_time(attempts=3):
+    """For a test with an upper bound on time or on CPU, which a busy machine can break: it has a
+    few attempts, each from setUp on, and tells of those that failed; tests/run lists them. No other
+    test may have this, as what else fails now and then is a race. What a clean-up finds, such as a
+    daemon that ends badly, counts in every attempt."""
+    def decorate(test):
+        @functools.wraps(test)
+        def run(case, *arguments, **how):
+            for attempt in range(1, attempts):
+                try:
+                    return test(case, *arguments, **how)
+                except SanitizerReport:
+                    raise
+                except AssertionError as error:
+                    print('\nAGAIN %s, attempt %d of %d failed: %s'
+                          % (case.id(), attempt, attempts, error), file=sys.stderr)
+                case.tearDown()
+                case.doCleanups()
+                case.setUp()
+            return test(case, *arguments, **how)
+        return run
+    return decorate
 
 
 def program(name):

@@ -14,7 +14,7 @@ import time
 
 from native_client import HEADER, REPLY, REPLY_FIELDS, REQUEST_FIELDS
 from netns import TwoHosts
-from support import main
+from support import main, measures_time, poll_until
 
 MSEC = 1000000
 REQUEST_LEN = HEADER.size + REQUEST_FIELDS.size
@@ -100,18 +100,20 @@ class Causes(TwoHosts):
 
     def stop_meanwhile(self, process, client, length):
         """Stops a process for so long while a run of 2000 messages at 1000/s is under way."""
-        time.sleep(0.8)
+        poll_until(lambda: self.server.statistics()['messages'] > 600, 'the run is under way')
         process.signal(signal.SIGSTOP)
         time.sleep(length)
         process.signal(signal.SIGCONT)
         return list(self.worst_of(client).values())[:20]
 
+    @measures_time()
     def test_stopped_server(self):
         self.start()
         client = self.start_client('-r', 1000, '-c', 2000)
         causes = [m['cause'] for m in self.stop_meanwhile(self.server, client, 0.1)]
         self.assertGreaterEqual(causes.count('server'), 15, causes)
 
+    @measures_time()
     def test_stopped_client(self):
         self.start()
         client = self.start_client('-r', 1000, '-c', 2000)

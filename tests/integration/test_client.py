@@ -227,6 +227,7 @@ class TestLoad(ClientCase):
                 response, service = document['response_rtt_ns'], document['service_rtt_ns']
                 self.assertGreater(response['max'], service['max'] + 200000000)
 
+    @support.measures_time()
     def test_in_flight_many_when_asked(self):
         server = self.daemon()
         server.signal(signal.SIGSTOP)
@@ -239,6 +240,7 @@ class TestLoad(ClientCase):
         self.assertLess(abs(document['response_rtt_ns']['max'] - document['service_rtt_ns']['max']),
                         100000000, 'no message had to wait for another')
 
+    @support.measures_time()
     def test_stall_of_the_server_is_in_response_not_in_service(self):
         """With one message in flight a stall of T hits one service RTT only. On a fixed schedule
         the message due t after its start waits T - t: of N due in the run, those within the slowest

@@ -91,6 +91,7 @@ class TestSleep(support.Case):
                                        re.MULTILINE).group(1))
         return total
 
+    @support.measures_time()
     def test_quiet_daemon_wakes_for_its_status_alone(self):
         server = self.daemon('--workers=2')
         text = TextPeer(self, server.address)

@@ -95,6 +95,7 @@ class TestTimeouts(support.Case):
         self.assertGreaterEqual(time.monotonic() - start, 0.3)
         server.await_statistics(timed_out=1)
 
+    @support.measures_time()
     def test_idle_timeout_starts_anew_with_each_message(self):
         server = self.daemon('--idle-timeout=1s')
         peer = TextPeer(self, server.address)
@@ -159,6 +160,7 @@ class TestDescriptors(support.Case):
         soft, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
         self.assertEqual(soft, hard)
 
+    @support.measures_time()
     def test_no_descriptor_left_is_survived_without_spinning(self):
         """The limit sinks below what the daemon counted on, so that accept itself fails."""
         server = self.daemon('--workers=2')

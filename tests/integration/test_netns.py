@@ -8,7 +8,7 @@ import socket
 import time
 
 from netns import TwoHosts
-from support import main
+from support import main, measures_time
 
 USAGE = 2                   # also: no connection
 
@@ -270,6 +270,7 @@ class PathDown(VethCase):
     def end_of(self, client):
         return json.loads(client.stdout_tape.lines()[-1])
 
+    @measures_time()
     def test_endless_run_has_an_outage(self):
         client = self.start_run()
         cut = self.set_cable('down')

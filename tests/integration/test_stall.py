@@ -39,6 +39,7 @@ class TestStoppedServer(support.Case):
             self.assertGreater(measured, expected - 0.01, percent)
             self.assertLess(measured, expected + 0.1, percent)
 
+    @support.measures_time()
     def test_is_labelled_server(self):
         document, length = self.stall()
         self.assertEqual(document['protocol'], 'native')
@@ -48,6 +49,7 @@ class TestStoppedServer(support.Case):
         worst = document['worst'][0]
         self.assertGreater(worst['residence_ns'] or 0, 0.9 * length * 1e9, worst)
 
+    @support.measures_time()
     def test_service_alone_would_hide_it(self):
         document, length = self.stall('--in-flight=1')
         self.check_response(document, length)

@@ -3,9 +3,12 @@
 frame that runs programs must not overlook any, or the tests that use them prove nothing.
 """
 
+import contextlib
+import io
 import os
 import re
 import socket
+import unittest
 
 import original
 import support
@@ -49,7 +52,7 @@ class TestProcess(support.Case):
             with self.subTest(script=script):
                 case = support.Case()
                 child = support.Process(case, ['sh', '-c', script])
-                with self.assertRaisesRegex(AssertionError, 'sanitizer report'):
+                with self.assertRaisesRegex(support.SanitizerReport, 'sanitizer report'):
                     child.wait()
 
     def test_inherited_sockets_are_where_the_protocol_wants_them(self):
@@ -65,6 +68,54 @@ class TestProcess(support.Case):
         child = support.Process(self, ['echo', 'one'])
         with self.assertRaisesRegex(AssertionError, 'stream ended'):
             child.stdout_tape.wait('two')
+
+
+class TestMeasuresTime(unittest.TestCase):
+    """A second attempt, for those that may have one and for nothing else."""
+
+    def run_attempts(self, attempt):
+        """Runs attempt(case, number) up to three times; how that ended, and what was told."""
+        numbers = iter(range(1, 4))
+
+        class Inner(support.Case):
+            @support.measures_time(attempts=3)
+            def test(self):
+                attempt(self, next(numbers))
+
+        result, told = unittest.TestResult(), io.StringIO()
+        with contextlib.redirect_stderr(told):
+            Inner('test').run(result)
+        return result.wasSuccessful(), re.findall(r'(?m)^AGAIN .*: (.*)$', told.getvalue())
+
+    def test_attempt_that_failed_is_told(self):
+        directories = []
+
+        def attempt(case, number):
+            directories.append(case.tmp)
+            case.assertEqual(number, 2)
+
+        self.assertEqual(self.run_attempts(attempt), (True, ['1 != 2']))
+        self.assertEqual(len(set(directories)), 2, 'each attempt has its own')
+        self.assertFalse(any(map(os.path.exists, directories)))
+
+    def test_last_attempt_is_the_result(self):
+        self.assertEqual(self.run_attempts(lambda case, number: case.fail(str(number))),
+                         (False, ['1', '2']))
+
+    def test_sanitizer_report_and_error_have_no_second_attempt(self):
+        for kind in (support.SanitizerReport, OSError):
+            def attempt(_case, number, kind=kind):
+                self.assertEqual(number, 1)
+                raise kind('at once')
+
+            self.assertEqual(self.run_attempts(attempt), (False, []))
+
+    def test_failure_to_end_well_counts(self):
+        def attempt(case, number):
+            case.addCleanup(case.assertEqual, number, 2)
+            case.assertEqual(number, 2)
+
+        self.assertEqual(self.run_attempts(attempt)[0], False)
 
 
 if __name__ == '__main__':

@@ -389,6 +389,7 @@ class TestDeltas(support.Case):
         self.server.signal(signal.SIGSTOP)
         self.check_arrival_in_absence(TextPeer(self, self.server.address))
 
+    @support.measures_time()
     def test_sum_holds_over_the_server_s_absence(self):
         """The kernel may merge what waits, stamps and all: then a delta moves from one message to
         its neighbour, but none is lost."""
@@ -432,6 +433,7 @@ class TestManyClients(support.Case):
             thread.join()
         self.assertEqual(failures, [], 'seed %d' % SEED)
 
+    @support.measures_time()
     def test_hundred_connects_at_once_wait_for_nothing(self):
         """The original made 45 of them wait for a SYN to be sent again, a second later."""
         server = self.daemon()
@@ -456,6 +458,7 @@ class TestManyClients(support.Case):
 
 
 class TestSlowReader(support.Case):
+    @support.measures_time()
     def test_memory_is_bounded_and_nothing_is_lost(self):
         server = self.daemon()
         other = TextPeer(self, server.address)
