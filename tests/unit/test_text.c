@@ -67,7 +67,7 @@ static void test_uuid_stops_at_the_first_byte_that_cannot_belong(void **state)
 
 static void assert_formatted(uint64_t delta_us, const char *seconds)
 {
-    char got[TEXT_REPLY_MAX + 1], expected[TEXT_REPLY_MAX + 1];
+    char got[TEXT_REPLY_MAX + 1], expected[128];
 
     (void)snprintf(expected, sizeof(expected), "UUID: " UUID " received after %s seconds", seconds);
     got[text_reply_format(got, UUID, delta_us)] = '\0';
