@@ -152,13 +152,20 @@ class Causes(TwoHosts):
         threading.Thread(target=serve, daemon=True).start()
         return listener.getsockname()[1]
 
-    def test_nagle_waits_for_a_delayed_ack(self):
+    def delayed_acks(self, *options):
+        """How many of the messages to a lazy server waited for a delayed acknowledgement."""
         self.start()
         port = self.lazy_server()
         client = self.one.client('--json', '--worst', 1000, '-p', port, '-r', 1000, '-c', 2000,
-                                 '--nagle', '-W', '300ms', self.address(2))
+                                 '-W', '300ms', *options, self.address(2))
         causes = [message['cause'] for message in self.worst_of(client, 0, 1).values()]
-        self.assertGreaterEqual(causes.count('delayed_ack'), 10, causes)
+        return causes.count('delayed_ack')
+
+    def test_nagle_waits_for_a_delayed_ack(self):
+        self.assertGreaterEqual(self.delayed_acks('--nagle'), 10)
+
+    def test_no_message_waits_for_an_ack_unless_asked_for(self):
+        self.assertEqual(self.delayed_acks(), 0)
 
     def test_text_tells_nothing(self):
         self.start('-o', '100:10ms')

@@ -98,12 +98,6 @@ class TestRoles(ClientCase):
         self.assertEqual(client.status, 2, client.stdout)
         self.assertRegex(client.stderr, r'connect to \[::1\]:%d: ' % server.port)
 
-    def test_nagle_is_off_unless_asked_for(self):
-        server = self.daemon()
-        for option in ([], ['--nagle']):
-            client = self.run_client('-c', 5, *option, self.target(server))
-            self.assertEqual(client.status, 0, client.stderr)
-
 
 class TestLoad(ClientCase):
     def measured(self, *arguments, server=None, status=0):
