@@ -4,6 +4,7 @@
 Debian's rpm installs the rpm, without dependencies, as it does not know Debian's packages.
 """
 
+import glob
 import os
 import re
 import shutil
@@ -77,8 +78,8 @@ class Rpm:
                        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
                        env=dict(os.environ, RPMBUILD_OPTIONS='--without check'))
         for name in ('tcptimer', 'tcptimerd'):
-            shutil.copy(os.path.join(out, '%s-0.0.9-1.x86_64.rpm' % name),
-                        host.path('/tmp/%s-older.rpm' % name))
+            [older] = glob.glob(os.path.join(out, name + '-0.0.9-*.rpm'))
+            shutil.copy(older, host.path('/tmp/%s-older.rpm' % name))
         host.run('rpm', '--install', '--nodeps', '/tmp/tcptimer-older.rpm',
                  '/tmp/tcptimerd-older.rpm')
         host.run('systemctl', 'start', 'tcptimer.socket')
