@@ -7,6 +7,7 @@ exit) lands on a Tape, and DEADLINE only bounds how long a broken program may ke
 """
 
 import functools
+import glob
 import os
 import re
 import resource
@@ -465,6 +466,19 @@ def cpu_seconds(pid):
 def resident_bytes(pid):
     with open('/proc/%d/statm' % pid, encoding='ascii') as file:
         return int(file.read().split()[1]) * os.sysconf('SC_PAGESIZE')
+
+
+def sleeps(pid):
+    """How often a thread of it has gone to sleep so far."""
+    total = 0
+    for status in glob.glob('/proc/%d/task/*/status' % pid):
+        with open(status, encoding='ascii') as file:
+            total += int(re.search(r'(?m)^voluntary_ctxt_switches:\s*(\d+)', file.read()).group(1))
+    return total
+
+
+def count_threads(pid):
+    return len(os.listdir('/proc/%d/task' % pid))
 
 
 def count_fds(pid):

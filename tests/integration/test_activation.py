@@ -63,7 +63,7 @@ class TestInherited(support.Case):
                 TextPeer(self, address[:2] if isinstance(address, tuple) else address).exchange(
                     new_uuid())
         for name in ('public', 'six', 'local'):
-            server.log.wait(name)
+            server.log.wait(r'listening on \S+ \(inherited, %s\)$' % name)
 
     def test_without_names(self):
         listener = self.listener()

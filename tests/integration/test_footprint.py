@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the daemon takes from its host: no memory that it does not give back, no wake-up in vain."""
 
-import glob
-import os
-import re
 import shutil
 import signal
 import socket
@@ -83,14 +80,6 @@ class TestIdleCost(support.Case):
 
 
 class TestSleep(support.Case):
-    def switches(self, pid):
-        total = 0
-        for status in glob.glob('/proc/%d/task/*/status' % pid):
-            with open(status, encoding='ascii') as file:
-                total += int(re.search(r'^voluntary_ctxt_switches:\s*(\d+)', file.read(),
-                                       re.MULTILINE).group(1))
-        return total
-
     @support.measures_time()
     def test_quiet_daemon_wakes_for_its_status_alone(self):
         server = self.daemon('--workers=2')
@@ -100,14 +89,14 @@ class TestSleep(support.Case):
         native.ask(1)
 
         def asleep():
-            before = self.switches(server.pid)
+            before = support.sleeps(server.pid)
             time.sleep(0.5)                         # long after the last message
-            return self.switches(server.pid) == before
+            return support.sleeps(server.pid) == before
 
         support.poll_until(asleep, 'the daemon to fall asleep')
-        before = self.switches(server.pid)
+        before = support.sleeps(server.pid)
         time.sleep(QUIET)
-        self.assertLessEqual(self.switches(server.pid) - before, QUIET // STATUS_INTERVAL + 1)
+        self.assertLessEqual(support.sleeps(server.pid) - before, QUIET // STATUS_INTERVAL + 1)
         native.finish()
 
 

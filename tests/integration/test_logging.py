@@ -117,6 +117,7 @@ class TestLines(LogCase):
         self.assertEqual(server.stop(), 0)
         self.assertNotIn(message.decode(), read(self.log_file))
 
+    @support.measures_time()
     def test_slow_threshold(self):
         server = self.start('--slow-threshold=200ms')
         peer = TextPeer(self, server.address)
