@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import functools
 import glob
+import hashlib
 import itertools
 import json
 import os
@@ -57,8 +58,10 @@ def host_suite():
 
 
 def root(suite):
-    """The path of a minimal Debian, made by the first who asks for it."""
-    path = os.path.join(ROOTS, suite)
+    """The path of a minimal Debian, made by the first who asks for it. Another list of packages is
+    another root; those of older lists stay until the build tree goes."""
+    contents = hashlib.sha256(' '.join(PACKAGES).encode()).hexdigest()[:8]
+    path = os.path.join(ROOTS, '%s-%s' % (suite, contents))
     os.makedirs(ROOTS, exist_ok=True)
     with open(path + '.lock', 'w', encoding='ascii') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
