@@ -87,6 +87,7 @@ class PackageCase(support.Case):
         symbols = run('readelf', '--wide', '--dyn-syms', program)
         self.assertRegex(symbols, r'__stack_chk_fail')
         self.assertRegex(symbols, r'__\w+_chk@')                    # fortified
+        self.assertNotIn('__assert_fail', symbols)                  # as the release preset has it
         self.assertNotIn('.debug_info', run('readelf', '--wide', '--sections', program))
 
     def check_version(self, version):
