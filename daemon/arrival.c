@@ -37,9 +37,22 @@ static void take_off_lag(struct conn_shared *shared, const struct stream_rx *rx,
     stats_add(shared->stats, stamps_nic, 1);
 }
 
-/* @earliest: nothing of the input can have arrived before [ns, monotonic] */
-static void describe(struct conn_shared *shared, const struct stream_rx *rx, nsec_t earliest,
-                     struct session_input *in)
+/* Since when a read may have come, and how much of that the process did not run. */
+struct span {
+    nsec_t earliest;                /* nothing of it can have come before [ns, monotonic] */
+    nsec_t away_until;              /* from then on to this; 0 = it ran */
+};
+
+/* Did the process not run for most of the window? */
+static bool was_away(const struct span *span, const struct session_input *in)
+{
+    if (span->away_until <= span->earliest)
+        return false;
+    return span->away_until - span->earliest >= in->window / 4 * 3;
+}
+
+static void describe(struct conn_shared *shared, const struct stream_rx *rx,
+                     const struct span *span, struct session_input *in)
 {
     in->nic_stamp = false;
     in->kernel_stamp = convert_stamp(shared, rx, &in->arrival);
@@ -53,8 +66,8 @@ static void describe(struct conn_shared *shared, const struct stream_rx *rx, nse
         stats_add(shared->stats, stamps_user, 1);
     }
     in->more = rx->n_queued > 0;
-    in->away = shared->away;
-    in->window = in->arrival > earliest ? in->arrival - earliest : 0;
+    in->window = in->arrival > span->earliest ? in->arrival - span->earliest : 0;
+    in->away = was_away(span, in);
 }
 
 /*
@@ -62,11 +75,12 @@ static void describe(struct conn_shared *shared, const struct stream_rx *rx, nse
  * packet's last byte, and what waits in the kernel may have been merged into one: if already the
  * next byte has another stamp, then the first message's is its own.
  */
-static void read_behind(struct conn_shared *shared, const struct stream *stream, nsec_t earliest,
-                        nsec_t first_stamp, struct session_input *in)
+static void read_behind(struct conn_shared *shared, const struct stream *stream,
+                        const struct span *span, nsec_t first_stamp, struct session_input *in)
 {
     char *end = shared->rx + in->len;
     struct session_input first = *in;
+    struct span behind = *span;
     struct stream_rx rx, rest;
     ssize_t n = stream_recv(stream, end, 1, &rx);
     bool alone;
@@ -84,7 +98,9 @@ static void read_behind(struct conn_shared *shared, const struct stream *stream,
     }
 
     in->len += (size_t)n;
-    describe(shared, &rx, alone ? first.arrival : earliest, in);
+    if (alone)
+        behind.earliest = first.arrival;
+    describe(shared, &rx, &behind, in);
     if (alone) {
         in->n_behind = (size_t)n;
         in->first_arrival = first.arrival;
@@ -93,31 +109,60 @@ static void read_behind(struct conn_shared *shared, const struct stream *stream,
     }
 }
 
+/* What is read now came in it. */
+static struct span find_span(const struct conn_shared *shared, const struct session *session,
+                             const struct arrival_memory *memory)
+{
+    struct span span = {.earliest = MAX(session_last_arrival(session), shared->looked_at)};
+
+    if (memory->left_some)
+        span = (struct span){.earliest = memory->earliest, .away_until = memory->away_until};
+    if (shared->away)
+        span.away_until = shared->now;
+    return span;
+}
+
+/* @last: the arrival before @in. Where @in has a later stamp than that, all that had the other is
+ * read, and what is left came after it. */
+static void remember(struct arrival_memory *memory, const struct span *span, nsec_t last,
+                     const struct session_input *in, bool is_little)
+{
+    memory->earliest = span->earliest;
+    if (memory->has_stamp && in->kernel_stamp && in->arrival > last)
+        memory->earliest = MAX(span->earliest, last);
+    memory->away_until = span->away_until;
+    memory->left_some = in->more;
+    memory->has_stamp = in->kernel_stamp;
+    memory->reads_alone = in->kernel_stamp && is_little;
+}
+
 ssize_t arrival_read(struct conn_shared *shared, const struct stream *stream,
-                     const struct session *session, bool *reads_alone,
+                     const struct session *session, struct arrival_memory *memory,
                      struct session_input *ret_in)
 {
     struct session_input in = {.bytes = shared->rx};
-    nsec_t earliest = MAX(session_last_arrival(session), shared->looked_at);
+    struct span span = find_span(shared, session, memory);
+    nsec_t last = session_last_arrival(session);
     size_t len = CONN_RX_SIZE - 1;  /* one byte can always follow */
     size_t rest = session_rest(session);
     bool is_native = session->speech == SESSION_NATIVE;     /* text cannot tell of windows */
     struct stream_rx rx;
     ssize_t n;
 
-    if (is_native && *reads_alone && shared->now > earliest + ALONE_ABOVE)
+    if (is_native && memory->reads_alone && shared->now > span.earliest + ALONE_ABOVE)
         len = MIN(len, rest);
     n = stream_recv(stream, shared->rx, len, &rx);
     if (n <= 0)
         return n;
 
     in.len = (size_t)n;
-    if (is_native && !shared->away && (rx.n_queued > 0 || in.len > rest))
-        earliest = lookout_earliest(&shared->lookout, earliest);
-    describe(shared, &rx, earliest, &in);
+    if (is_native && span.away_until == 0 && !memory->left_some &&
+        (rx.n_queued > 0 || in.len > rest))
+        span.earliest = lookout_earliest(&shared->lookout, span.earliest);
+    describe(shared, &rx, &span, &in);
     if (len < CONN_RX_SIZE - 1 && rx.n_queued > 0)
-        read_behind(shared, stream, earliest, rx.stamp_real, &in);
-    *reads_alone = in.kernel_stamp && in.len < ALONE_AMONG * rest;
+        read_behind(shared, stream, &span, rx.stamp_real, &in);
+    remember(memory, &span, last, &in, in.len < ALONE_AMONG * rest);
 
     *ret_in = in;
     return n;

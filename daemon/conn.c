@@ -259,7 +259,7 @@ static void answer(struct conn *c, struct session_input *in)
 static void read_and_answer(struct conn *c)
 {
     struct session_input in;
-    ssize_t n = arrival_read(c->shared, &c->stream, &c->session, &c->reads_alone, &in);
+    ssize_t n = arrival_read(c->shared, &c->stream, &c->session, &c->arrival, &in);
 
     if (n == -EAGAIN)
         return;
@@ -290,6 +290,7 @@ static void flush_backlog(struct conn *c)
         return;
 
     c->backlog = NULL;
+    arrival_pass_over(&c->arrival, &c->session);
     if (b->finish) {
         conn_linger(c);
     } else {

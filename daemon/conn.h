@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/stream.h"
 #include "daemon/admission.h"
+#include "daemon/arrival.h"
 #include "daemon/conn_shared.h"
 #include "daemon/list.h"
 #include "daemon/loop.h"
@@ -32,7 +33,7 @@ struct conn {
     uint32_t events;                /* what the loop waits for */
     uint16_t port;                  /* the peer's */
     uint8_t phase;
-    bool reads_alone;               /* the kernel stamped what was read last, and it was little */
+    struct arrival_memory arrival;
 };
 
 /**

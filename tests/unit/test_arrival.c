@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When a message came, as the reply to it tells: a connection reads it from a scripted stream. */
+#include <sys/epoll.h>
+
 #include "tests/support/test.h"
 
 #include "tests/support/conn_fixture.h"
@@ -186,6 +188,112 @@ static void test_first_message_of_several_has_a_stamp_of_its_own(void **state)
     assert_int_equal(replies[1].flags, PROTO_REPLY_KERNEL_STAMP);
 }
 
+/* Many requests, one after the other, with padding: more than one read's worth. */
+enum { PADDED = 4096, N_PADDED = 40 };
+
+static const uint8_t *padded_requests(void)
+{
+    static uint8_t requests[N_PADDED][PADDED];
+
+    for (uint64_t i = 0; i < N_PADDED; i++)
+        proto_request_encode(requests[i], &(struct proto_request){
+                                              .seq = i, .padding = PADDED - PROTO_REQUEST_LEN});
+    return requests[0];
+}
+
+/* The server was stopped for 300 ms, and what came meanwhile has one stamp, for the kernel has
+ * merged it: it may have come at any time, and no more than that is known of what the first read
+ * left. */
+static void test_what_a_read_leaves_came_no_later_for_that(void **state)
+{
+    struct conn_fixture *f = *state;
+    size_t n_before = 0;
+
+    greet_and_stamp(f, 300 * NSEC_PER_MSEC);
+    f->shared.away = true;
+    will_read_packet(f, padded_requests(), sizeof(uint8_t[N_PADDED][PADDED]), NSEC_PER_MSEC, 0);
+    for (int turn = 0; turn < 3; turn++) {
+        fake_stream_clear_sent(&f->fake);
+        conn_fixture_ready(f, EPOLLIN);
+        for (size_t i = 0; i < f->fake.n_sent / PROTO_REPLY_LEN; i++) {
+            struct proto_reply reply = sent_reply(f, i);
+
+            assert_int_equal(reply.seq, n_before + i);
+            assert_int_equal(reply.window, reply.seq == N_PADDED - 1 ? 0 : 299 * NSEC_PER_MSEC);
+            if (reply.seq < N_PADDED - 1)
+                assert_true(reply.flags & PROTO_REPLY_SERVER_AWAY);
+        }
+        n_before += f->fake.n_sent / PROTO_REPLY_LEN;
+        conn_fixture_advance(f, 100 * NSEC_PER_USEC);
+        f->shared.away = false;
+    }
+    assert_int_equal(n_before, N_PADDED);
+}
+
+/* A peer that sends more than is read, for ever: what a read leaves came after the read before the
+ * last, as far as their stamps tell, so that the windows do not grow. */
+static void test_window_does_not_grow_where_something_is_always_left(void **state)
+{
+    struct conn_fixture *f = *state;
+    const uint8_t *requests = padded_requests();
+
+    greet_and_stamp(f, 10 * NSEC_PER_MSEC);
+    for (int turn = 0; turn < 6; turn++) {
+        fake_stream_clear_sent(&f->fake);
+        will_read_packet(f, requests, PADDED, 0, 10 * PADDED);
+        will_read_packet(f, requests, PADDED, 0, 10 * PADDED);
+        conn_fixture_ready(f, EPOLLIN);
+        conn_fixture_ready(f, EPOLLIN);
+        for (size_t i = 0; i < 2; i++)
+            assert_in_range(sent_reply(f, i).window, 10 * NSEC_PER_MSEC, 20 * NSEC_PER_MSEC);
+        conn_fixture_advance(f, 10 * NSEC_PER_MSEC);
+    }
+}
+
+/* Without stamps nothing tells that what is left came later: the windows reach back to the time
+ * when the process was away, but that is less and less of them. */
+static void test_server_is_no_longer_away_where_it_ran_for_most_of_the_window(void **state)
+{
+    struct conn_fixture *f = *state;
+    const uint8_t *requests = padded_requests();
+
+    greet_and_stamp(f, 300 * NSEC_PER_MSEC);
+    f->shared.away = true;
+    for (nsec_t later = 0; later <= 200; later += 50) {
+        fake_stream_clear_sent(&f->fake);
+        fake_stream_will_read(&f->fake, requests, PADDED);
+        f->fake.reads[f->fake.n_reads - 1].info = (struct stream_rx){.n_queued = PADDED};
+        conn_fixture_ready(f, EPOLLIN);
+        assert_int_equal(sent_reply(f, 0).flags & PROTO_REPLY_SERVER_AWAY,
+                         later <= 100 ? PROTO_REPLY_SERVER_AWAY : 0);
+        conn_fixture_advance(f, 50 * NSEC_PER_MSEC);
+        f->shared.away = false;
+    }
+}
+
+/* While the peer takes no replies its requests are not looked for: the last look says nothing. */
+static void test_what_waited_behind_a_backlog_has_a_window(void **state)
+{
+    struct conn_fixture *f = *state;
+    uint8_t requests[2 * PROTO_REQUEST_LEN];
+
+    greet_and_stamp(f, NSEC_PER_MSEC);
+    for (uint64_t i = 0; i < 2; i++)
+        proto_request_encode(requests + i * PROTO_REQUEST_LEN, &(struct proto_request){.seq = i});
+    fake_stream_will_take(&f->fake, 10);
+    will_read_packet(f, requests, PROTO_REQUEST_LEN, 0, 0);
+    conn_fixture_ready(f, EPOLLIN);
+    assert_int_equal(f->conn->events, EPOLLOUT);
+    conn_fixture_advance(f, 40 * NSEC_PER_MSEC);
+    conn_fixture_advance(f, NSEC_PER_MSEC);
+    conn_fixture_ready(f, EPOLLOUT);
+    fake_stream_clear_sent(&f->fake);
+
+    will_read_packet(f, requests, sizeof(requests), 0, 0);
+    conn_fixture_ready(f, EPOLLIN);
+    assert_int_equal(sent_reply(f, 0).window, 41 * NSEC_PER_MSEC);
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -196,6 +304,10 @@ int main(void)
         IN(test_first_message_has_its_own_stamp_where_others_follow),
         IN(test_first_message_of_a_merged_packet_has_a_window),
         IN(test_first_message_of_several_has_a_stamp_of_its_own),
+        IN(test_what_a_read_leaves_came_no_later_for_that),
+        IN(test_window_does_not_grow_where_something_is_always_left),
+        IN(test_server_is_no_longer_away_where_it_ran_for_most_of_the_window),
+        IN(test_what_waited_behind_a_backlog_has_a_window),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
