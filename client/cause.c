@@ -66,6 +66,8 @@ static enum cause explain(const struct where_parts *p, uint16_t flags,
     bool maybe_out = part != PART_RETURN, maybe_back = part != PART_FORWARD;
     nsec_t delay = p->ns[part];
 
+    if (note->tcp_sampled && maybe_out && p->behind_others && note->shut_out > delay / 2)
+        return CAUSE_SERVER;
     if (note->tcp_sampled && maybe_out && note->retransmits > 0)
         return maybe_back && p->behind_back ? CAUSE_HEAD_OF_LINE
                                             : explain_retransmit(p, note, delay);

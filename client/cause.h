@@ -43,6 +43,8 @@ struct cause_note {
     uint32_t timeouts;      /* rise of tcpi_total_rto (Linux 6.7), or of tcpi_backoff; else 0 */
     uint32_t holes;         /* rise of tcpi_rcv_ooopack: segments that came in above a hole */
     nsec_t rto;             /* tcpi_rto before [ns] */
+    nsec_t shut_out;        /* rise of tcpi_rwnd_limited: we waited for room in the server's
+                             * receive window [ns] */
     bool sched_sampled;
     nsec_t run_delay;       /* rise of the thread's wait for a CPU (schedstat) [ns] */
 };
@@ -62,6 +64,10 @@ struct cause_note {
  *    and the server did not say that it was away, as below: what its kernel got above a hole has
  *    waited there for what was lost, and lends its stamp to that (tcp_ofo_queue()).
  * 4. Most was on a way, or could not be split:
+ *    - way out or unsplit, the server's receive window was shut for most of that time, while it had
+ *      earlier messages unanswered: server, as it did not read and this one could not even leave (a
+ *      path that holds them all fills the window, too, but then the server has none; and what its
+ *      kernel had no room for, it dropped, and we sent again);
  *    - way out or unsplit, and we retransmitted: head_of_line if it came in right behind a message
  *      that was delayed longer, else rto if the timer ran out or the delay is as long as it is,
  *      else retransmit;

@@ -10,6 +10,10 @@
 #include "common/base.h"
 #include "common/schedstat.h"
 
+/* Looks closer together replace each other, so that those before the first message of a burst are
+ * still known at its last: it may come in over many reads. */
+#define LOOK_GAP (10 * NSEC_PER_MSEC)
+
 /* tcpi_total_rto came with Linux 6.7, behind all that older headers know. */
 #define TOTAL_RTO_OFFSET 240
 #define INFO_SIZE 256
@@ -27,6 +31,16 @@ void sched_evidence_deinit(struct sched_evidence *e)
     fd_closep(&e->fd);
 }
 
+#define LOOK(e, back) ((e)->looks[((e)->n_looks - 1 - (back)) % EVIDENCE_LOOKS])
+
+/* Room for a look. */
+#define NEXT_LOOK(e, now)                                                                          \
+    ({                                                                                             \
+        if ((e)->n_looks >= 2 && (now) - LOOK(e, 1).at < LOOK_GAP)                                 \
+            (e)->n_looks--;                                                                        \
+        &(e)->looks[(e)->n_looks++ % EVIDENCE_LOOKS];                                              \
+    })
+
 static void look_at_tcp(struct tcp_evidence *e, int fd, nsec_t now)
 {
     union {
@@ -42,13 +56,14 @@ static void look_at_tcp(struct tcp_evidence *e, int fd, nsec_t now)
         memcpy(&total_rto, u.bytes + TOTAL_RTO_OFFSET, sizeof(total_rto));
     else
         total_rto = u.info.tcpi_backoff;
-    e->looks[e->n_looks++ % EVIDENCE_LOOKS] = (struct tcp_look){
+    *NEXT_LOOK(e, now) = (struct tcp_look){
         .at = now,
         .rto = u.info.tcpi_rto * NSEC_PER_USEC,
         .retransmits = u.info.tcpi_total_retrans,
         .needless = u.info.tcpi_dsack_dups,
         .timeouts = total_rto,
         .holes = u.info.tcpi_rcv_ooopack,
+        .shut_out = u.info.tcpi_rwnd_limited * NSEC_PER_USEC,
         .unacked = u.info.tcpi_unacked > 0,
     };
 }
@@ -59,8 +74,7 @@ static void look_at_scheduler(struct sched_evidence *e, nsec_t now)
 
     if (!schedstat_read(e->fd, &run_delay))
         return;
-    e->looks[e->n_looks++ % EVIDENCE_LOOKS] =
-        (struct sched_look){.at = now, .run_delay = run_delay};
+    *NEXT_LOOK(e, now) = (struct sched_look){.at = now, .run_delay = run_delay};
 }
 
 void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int fd, nsec_t now)
@@ -79,8 +93,6 @@ void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int f
             _back++;                                                                               \
         _kept >= 2 ? _back : 0;                                                                    \
     })
-#define LOOK(e, back) ((e)->looks[((e)->n_looks - 1 - (back)) % EVIDENCE_LOOKS])
-
 /* Retransmissions that replaced something lost; a tail loss probe is sent on suspicion. */
 static uint32_t rise_of_losses(const struct tcp_look *before, const struct tcp_look *after)
 {
@@ -106,6 +118,7 @@ struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sch
         note.timeouts = after->timeouts > before->timeouts ? after->timeouts - before->timeouts : 0;
         note.holes = after->holes - before->holes;
         note.rto = before->rto;
+        note.shut_out = after->shut_out - before->shut_out;
     }
     back = FIND_BEFORE(sched, sent);
     if (back > 0) {

@@ -4,7 +4,8 @@
  * and then.
  *
  * A look costs a system call or two, so there is one every 100 ms and one after each slow reply.
- * The last few are kept: what happened to a message is the difference between the last look before
+ * The last few are kept, some
+ * time apart: what happened to a message is the difference between the last look before
  * it was sent and the one after its reply.
  */
 #pragma once
@@ -21,10 +22,11 @@
 struct tcp_look {
     nsec_t at;                      /* [ns, monotonic], 0 = there was none */
     nsec_t rto;
-    uint32_t retransmits;           /* since the connection began, as the next three */
+    uint32_t retransmits;           /* since the connection began, as the next four */
     uint32_t needless;              /* of them: the peer had the data, and said so (DSACK) */
     uint32_t timeouts;
     uint32_t holes;
+    nsec_t shut_out;                /* with something to send, but no room in the peer's window */
     bool unacked;
 };
 
@@ -66,7 +68,7 @@ void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int f
  * @sent:       when it was sent [ns]
  * @nagle:      whether TCP_NODELAY is off
  *
- * The last look has to be one after its reply.
+ * The last look has to be one after its reply, or just before where others came with it.
  */
 struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sched_evidence *sched,
                                 nsec_t sent, bool nagle);

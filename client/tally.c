@@ -13,6 +13,10 @@
 /* A look at a connection's counters each 100 ms; with many of them, one a millisecond in all. */
 #define LOOK_INTERVAL (100 * NSEC_PER_MSEC)
 #define LOOK_COST NSEC_PER_MSEC
+#define LOOK_WITH_NOTE NSEC_PER_MSEC
+
+/* Slow replies without a pause are the rule after this. */
+#define CALM_AGE NSEC_PER_SEC
 
 /* A reader who cannot keep up gets no ordinary reply for so many, so that there is room for the
  * slow ones, which matter more. */
@@ -249,9 +253,31 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
 }
 
 /* One look for all slow ones that came together, or the looks before them would be forgotten. */
-static bool wants_look(const struct tally *t, const struct link *l, nsec_t now, bool is_slow)
+static bool wants_look(const struct tally *t, const struct link *l, nsec_t now, bool is_slow,
+                       bool has_note)
 {
-    return l->looked_at == 0 || now - l->looked_at >= (is_slow ? 1 : t->look_interval);
+    nsec_t interval = is_slow ? 1 : has_note ? LOOK_WITH_NOTE : t->look_interval;
+
+    return l->looked_at == 0 || now - l->looked_at >= interval;
+}
+
+/*
+ * A burst of slow ones lifts the threshold at once. So what was under way together with one that
+ * was slow is compared with the threshold as it was before them all; or, if that goes on and on,
+ * some time ago.
+ */
+static bool is_slow_along(const struct tally *t, const struct request *q, nsec_t service)
+{
+    return q->sent < t->slow_until && service > t->calm;
+}
+
+static void follow_slow(struct tally *t, const struct request *q, nsec_t now, nsec_t calm)
+{
+    if (q->sent >= t->slow_until || now - t->slow_since > CALM_AGE) {
+        t->slow_since = now;
+        t->calm = calm;
+    }
+    t->slow_until = now;
 }
 
 void tally_reply(struct tally *t, struct link *l, const struct target_event *event,
@@ -260,11 +286,12 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     const struct request *q = &event->request;
     nsec_t service = read->now - q->sent;
     nsec_t response = read->now - q->due;
+    nsec_t calm = t->slow_service.value;
     /* Either: a path that loses much would hide behind a client that is late. */
     bool has_waited = slow_threshold_exceeds(&t->slow_response, response);
     bool is_slow = slow_threshold_exceeds(&t->slow_service, service) || has_waited;
     /* What came with a slow reply may have waited for it. */
-    bool has_note = is_slow || t->slow_look == t->last_look;
+    bool has_note = is_slow || t->slow_look == t->last_look || is_slow_along(t, q, service);
     size_t len = has_note ? RECORD_LEN(reply) : RECORD_LEN(reply.sample);
     struct record *record;
 
@@ -278,7 +305,9 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
         hist_record(t->result.service, service);
         hist_record(t->result.response, response);
     }
-    if (wants_look(t, l, read->now, is_slow)) {
+    if (is_slow)
+        follow_slow(t, q, read->now, calm);
+    if (wants_look(t, l, read->now, is_slow, has_note)) {
         evidence_look(&l->evidence, &t->sched, l->fd, read->now);
         l->looked_at = read->now;
     }

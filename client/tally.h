@@ -40,6 +40,9 @@ struct tally {
     struct sched_evidence sched;
     struct slow_threshold slow_response, slow_service;
     nsec_t slow_look;               /* the last look that found a slow reply [ns] */
+    nsec_t slow_since, slow_until;  /* the first and the last of slow ones that were under way
+                                     * together came in [ns] */
+    nsec_t calm;                    /* slow_service before them [ns] */
     uint32_t n_to_skip;             /* ordinary replies, after the ring was full */
     _Atomic uint64_t n_thinned;     /* replies that were skipped; only the thread itself writes */
 };

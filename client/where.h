@@ -93,6 +93,8 @@ struct where_parts {
     uint8_t known;          /* bit 1 << part: measured, for base and both PDVs to within @error */
     bool behind_out;        /* arrived right behind an earlier message that took longer out */
     bool behind_back;       /* so did the reply */
+    bool behind_others;     /* for most of its way out the server had earlier ones unanswered, or
+                             * did not run */
     nsec_t error;           /* the fit's error bar [ns] */
 };
 

@@ -159,6 +159,7 @@ static void find_behind(struct where_parts *p, const struct where_trail *t,
                         const struct where_origin *o, const struct where_sample *s)
 {
     int64_t rx = where_client_time(o, s->rx), service = (int64_t)(s->read - s->send);
+    int64_t out = (int64_t)(p->ns[PART_FORWARD] + p->ns[PART_UNSPLIT]), arrival;
 
     if (t->last_service == 0)
         return;
@@ -166,9 +167,11 @@ static void find_behind(struct where_parts *p, const struct where_trail *t,
         p->behind_back = came_behind(rx - t->last_rx, t->last_service, service, (nsec_t)service);
         return;
     }
-    p->behind_out = came_behind(where_arrival(o, s) - t->last_arrival, t->last_out,
-                                where_arrival(o, s) - where_client_time(o, s->send),
-                                p->ns[PART_FORWARD] + p->ns[PART_UNSPLIT]);
+    arrival = where_arrival(o, s);
+    p->behind_out = came_behind(arrival - t->last_arrival, t->last_out,
+                                arrival - where_client_time(o, s->send), (nsec_t)out);
+    p->behind_others = t->stalled_to != INT64_MIN &&
+                       overlap(arrival - out, arrival, t->stalled_from, t->stalled_to) > out / 2;
     p->behind_back = came_behind(rx - t->last_rx, t->last_back, rx - where_departure(o, s),
                                  p->ns[PART_RETURN] + p->ns[PART_UNSPLIT]);
 }
@@ -182,6 +185,16 @@ static void extend(int64_t *from, int64_t *to, int64_t begin, int64_t end)
     *to = MAX(*to, end);
 }
 
+/* The server did not answer from @begin to @end. What it answers right after such a time still
+ * comes out of it: that begins none anew. */
+static void follow_stall(struct where_trail *t, int64_t begin, int64_t end)
+{
+    bool right_after = t->stalled_to != INT64_MIN &&
+                       begin - t->stalled_to <= (t->stalled_to - t->stalled_from) / BEHIND_SHARE;
+
+    extend(&t->stalled_from, &t->stalled_to, right_after ? MIN(begin, t->stalled_to) : begin, end);
+}
+
 static void follow(struct where_trail *t, const struct where_origin *o,
                    const struct where_sample *s)
 {
@@ -193,6 +206,7 @@ static void follow(struct where_trail *t, const struct where_origin *o,
 
         t->arrived = MAX(t->arrived, arrival - window);
         extend(&t->busy_from, &t->busy_to, arrival, departure);
+        follow_stall(t, s->flags & SAMPLE_SERVER_AWAY ? arrival - window : arrival, departure);
         t->last_arrival = arrival;
         t->last_out = arrival - where_client_time(o, s->send);
         t->last_back = rx - departure;

@@ -21,6 +21,7 @@
 struct where_trail {
     int64_t arrived;                    /* the next came in no sooner, server's clock */
     int64_t busy_from, busy_to;         /* the server had something to answer, server's clock */
+    int64_t stalled_from, stalled_to;   /* ... or did not run */
     int64_t received;                   /* the next reply came in no sooner, client's clock */
     int64_t unread_from, unread_to;     /* we had something to read, client's clock */
     int64_t last_arrival, last_out;     /* of the message before: stamp, and stamp - send */
@@ -29,8 +30,8 @@ struct where_trail {
 };
 
 #define WHERE_TRAIL_INIT                                                                           \
-    ((struct where_trail){.arrived = INT64_MIN, .busy_to = INT64_MIN, .received = INT64_MIN,       \
-                          .unread_to = INT64_MIN})
+    ((struct where_trail){.arrived = INT64_MIN, .busy_to = INT64_MIN, .stalled_to = INT64_MIN,     \
+                          .received = INT64_MIN, .unread_to = INT64_MIN})
 
 /**
  * where_split() - where a message's time went

@@ -178,6 +178,24 @@ static void test_delayed_ack_needs_nagle_and_its_forty_milliseconds(void **state
     assert_cause(&p, 0, &note, "path_out");
 }
 
+/* Its window was shut because it read nothing; or because nothing got there, which is the path. */
+static void test_server_that_does_not_read_is_the_server(void **state)
+{
+    struct cause_note note = {.tcp_sampled = true, .shut_out = 20 * MS};
+    struct where_parts p = slow(PART_FORWARD, 30 * MS);
+
+    (void)state;
+    assert_cause(&p, 0, &note, "path_out");
+    p.behind_others = true;
+    assert_cause(&p, 0, &note, "server");
+    note.shut_out = 10 * MS;
+    assert_cause(&p, 0, &note, "path_out");
+    p = slow(PART_RETURN, 30 * MS);
+    p.behind_others = true;
+    note.shut_out = 30 * MS;
+    assert_cause(&p, 0, &note, "path_back");
+}
+
 /* Then a way contains the wake-up of who read it. */
 static void test_way_is_not_blamed_without_a_kernel_stamp(void **state)
 {
@@ -235,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_behind_alone_stays_the_path),
         cmocka_unit_test(test_hole_explains_the_way_back),
         cmocka_unit_test(test_delayed_ack_needs_nagle_and_its_forty_milliseconds),
+        cmocka_unit_test(test_server_that_does_not_read_is_the_server),
         cmocka_unit_test(test_way_is_not_blamed_without_a_kernel_stamp),
         cmocka_unit_test(test_wait_for_a_cpu_explains_what_may_be_our_wakeup),
         cmocka_unit_test(test_wait_for_a_cpu_explains_no_way_with_stamps),

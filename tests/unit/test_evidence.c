@@ -53,6 +53,35 @@ static void test_one_look_is_no_evidence(void **state)
     assert_false(evidence_note(&tcp, &sched, 200, false).tcp_sampled);
 }
 
+static void test_note_tells_how_long_the_window_was_shut(void **state)
+{
+    struct tcp_evidence tcp = {.n_looks = 0};
+    struct sched_evidence sched = SCHED_EVIDENCE_INIT;
+
+    (void)state;
+    look(&tcp, &(struct tcp_look){.at = 100, .shut_out = 5 * NSEC_PER_MSEC});
+    look(&tcp, &(struct tcp_look){.at = 300, .shut_out = 7 * NSEC_PER_MSEC});
+    assert_int_equal(evidence_note(&tcp, &sched, 200, false).shut_out, 2 * NSEC_PER_MSEC);
+}
+
+/* A burst that comes in over many reads is looked at again and again: what was before it stays. */
+static void test_looks_that_are_close_replace_each_other(void **state)
+{
+    _cleanup_(fd_closep) int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sched_evidence sched = SCHED_EVIDENCE_INIT;
+    struct tcp_evidence tcp = {.n_looks = 0};
+
+    (void)state;
+    assert_true(fd >= 0);
+    evidence_look(&tcp, &sched, fd, NSEC_PER_SEC);
+    for (nsec_t i = 0; i < 100; i++)
+        evidence_look(&tcp, &sched, fd, 2 * NSEC_PER_SEC + i * 100 * NSEC_PER_USEC);
+    assert_int_equal(tcp.n_looks, 3);
+    assert_int_equal(tcp.looks[0].at, NSEC_PER_SEC);
+    assert_int_equal(tcp.looks[1].at, 2 * NSEC_PER_SEC);
+    assert_int_equal(tcp.looks[2].at, 2 * NSEC_PER_SEC + 9900 * NSEC_PER_USEC);
+}
+
 /* Of a message older than all looks that are kept, the oldest has to do. */
 static void test_the_oldest_look_stands_for_those_that_are_gone(void **state)
 {
@@ -143,6 +172,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_note_is_the_rise_since_before_the_send),
         cmocka_unit_test(test_one_look_is_no_evidence),
+        cmocka_unit_test(test_note_tells_how_long_the_window_was_shut),
+        cmocka_unit_test(test_looks_that_are_close_replace_each_other),
         cmocka_unit_test(test_the_oldest_look_stands_for_those_that_are_gone),
         cmocka_unit_test(test_a_look_reads_the_kernels_counters),
         cmocka_unit_test(test_what_is_no_tcp_socket_gives_no_evidence),

@@ -47,20 +47,22 @@ static int teardown(void **state)
     return 0;
 }
 
+static void reply_to(struct fixture *f, const struct request *q, nsec_t rtt)
+{
+    const struct target_event event = {.kind = TARGET_REPLY, .request = *q, .is_last = true};
+    struct tally_read read;
+
+    f->clock.now = q->sent + rtt;
+    f->clock.real = 4 * START + q->sent + rtt;
+    read = tally_read(&f->tally, &(struct stream_rx){0});
+    tally_reply(&f->tally, &f->link, &event, &read);
+}
+
 /* A reply to a message that was due at the start and sent @wait later, @rtt after that. */
 static void reply(struct fixture *f, nsec_t wait, nsec_t rtt, bool omitted)
 {
-    const struct target_event event = {
-        .kind = TARGET_REPLY,
-        .request = {.due = START, .sent = START + wait, .seq = 9, .omitted = omitted},
-        .is_last = true,
-    };
-    struct tally_read read;
-
-    f->clock.now = START + wait + rtt;
-    f->clock.real = 5 * START + wait + rtt;
-    read = tally_read(&f->tally, &(struct stream_rx){0});
-    tally_reply(&f->tally, &f->link, &event, &read);
+    reply_to(f, &(struct request){.due = START, .sent = START + wait, .seq = 9,
+                                  .omitted = omitted}, rtt);
 }
 
 static const struct record *next_record(struct fixture *f)
@@ -127,7 +129,28 @@ static void test_kernel_stamp_is_carried_to_the_monotonic_clock(void **state)
     assert_true(next_record(f)->reply.sample.flags & SAMPLE_RX_KERNEL);
 }
 
-/* A packet that waited for its interrupt, after some that did not. */
+/* The first of a hundred that waited together lift the threshold; all are slow. */
+static void test_all_that_waited_together_have_notes(void **state)
+{
+    struct fixture *f = *state;
+    int n_notes = 0;
+
+    for (nsec_t i = 0; i < 1200; i++) {
+        nsec_t sent = START + i * NSEC_PER_MSEC, rtt = 50 * NSEC_PER_USEC + i * 617 % 1000 * 50;
+        bool waits = i >= 1000 && i < 1100;
+
+        if (waits)
+            rtt = (1105 - i) * NSEC_PER_MSEC + i * NSEC_PER_USEC;
+        while (ring_peek(&f->tally.ring))
+            ring_release(&f->tally.ring);
+        reply_to(f, &(struct request){.due = sent, .sent = sent}, rtt);
+        f->tally.last_look++;
+        assert_true(next_record(f)->has_note || !waits);
+        n_notes += next_record(f)->has_note;
+    }
+    assert_in_range(n_notes, 100, 300);
+}
+
 /* A look at TCP's counters costs a system call or two. */
 static void test_counters_are_looked_at_now_and_then(void **state)
 {
@@ -147,6 +170,7 @@ static void test_counters_are_looked_at_now_and_then(void **state)
     assert_int_equal(f->tally.sched.n_looks, n_looks + 1);
 }
 
+/* A packet that waited for its interrupt, after some that did not. */
 static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
 {
     struct fixture *f = *state;
@@ -255,6 +279,7 @@ int main(void)
         IN(test_reply_after_the_timeout_is_late),
         IN(test_warm_up_is_in_no_distribution),
         IN(test_kernel_stamp_is_carried_to_the_monotonic_clock),
+        IN(test_all_that_waited_together_have_notes),
         IN(test_counters_are_looked_at_now_and_then),
         IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_full_ring_loses_rows_but_no_counts),

@@ -134,6 +134,28 @@ static void test_single_message_at_a_stopped_server_is_the_server(void **state)
     where_run_deinit(&r);
 }
 
+/* A message that cannot leave for the window is full: behind one that the server leaves lying, or
+ * that the path holds. */
+static void test_messages_behind_unanswered_ones_are_marked(void **state)
+{
+    (void)state;
+    for (int stopped = 0; stopped < 2; stopped++) {
+        struct truth_message first = {.send = START + N_BEFORE * INTERVAL};
+        struct truth_message second = {.send = first.send + INTERVAL, .out = 200 * MS};
+        struct where_run r;
+
+        *(stopped ? &first.residence : &first.out) = 200 * MS;
+        where_run_init(&r, 1, 100 * PPM, N_BEFORE + 2, NULL);
+        send_quiet(&r, N_BEFORE);
+        where_run_message(&r, first);
+        where_run_message(&r, second);
+        where_run_close(&r);
+        assert_near(&r, N_BEFORE + 1, r.parts[N_BEFORE + 1].ns[PART_FORWARD], 200 * MS);
+        assert_int_equal(r.parts[N_BEFORE + 1].behind_others, stopped);
+        where_run_deinit(&r);
+    }
+}
+
 /* Nothing proves where they were: not the path's fault, and not told. */
 static void test_merged_stamps_without_proof_are_unknown(void **state)
 {
@@ -348,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_stopped_server_is_the_server_for_all_that_waited),
         cmocka_unit_test(test_server_that_knows_it_was_away_needs_no_first_message),
         cmocka_unit_test(test_single_message_at_a_stopped_server_is_the_server),
+        cmocka_unit_test(test_messages_behind_unanswered_ones_are_marked),
         cmocka_unit_test(test_merged_stamps_without_proof_are_unknown),
         cmocka_unit_test(test_burst_that_the_path_let_go_is_the_path),
         cmocka_unit_test(test_replies_that_we_left_unread_are_our_wakeup),
