@@ -81,6 +81,7 @@ static void start(struct link *l, nsec_t now)
     l->connect_time = now - l->began;
     l->n_replies = 0;
     l->looked_at = 0;
+    l->left_since = 0;
     tcp_evidence_reset(&l->evidence);
     l->deadline = now + l->config->timeout;
     l->state = LINK_GREETING;

@@ -43,11 +43,14 @@ struct link {
     uint64_t n_replies;             /* on this connection */
     nsec_t looked_at;               /* its counters, for the evidence; 0 = not yet [ns] */
     nsec_t down_since;              /* an outage, 0 = none */
+    nsec_t stamp;                   /* ... then [ns, monotonic] */
+    nsec_t left_since;              /* what the last read left came later than this [ns]; 0 = it
+                                     * left nothing */
     int fd;
     uint32_t index;                 /* in the run, from 0 */
     enum link_state state;
     uint32_t events;                /* what epoll waits for */
-    bool has_stamps;                /* the kernel stamped the last read */
+    bool has_stamp;                 /* the kernel stamped the last read ... */
     bool is_dirty;                  /* in the list of those to be flushed */
     bool is_told;                   /* the server said that it stops */
     bool is_known;                  /* it was up before: a loss is an outage */

@@ -430,11 +430,15 @@ static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally
     }
 
     *ret_read = tally_read(s->config.tally, &rx.info);
-    l->has_stamps = ret_read->has_stamp;
+    if (most > 0 && rx.info.n_queued > 0 && tally_is_vague(s->config.tally, l, ret_read)) {
+        target_look_behind(&l->target, s->rx, &rx);
+        ret_read->n_queued = rx.info.n_queued;
+    }
     while (target_next(&l->target, &rx, &event) != TARGET_NOTHING) {
         if (!handle_event(s, l, &event, ret_read))
             return false;
     }
+    tally_read_done(s->config.tally, l, ret_read);
     return true;
 }
 
@@ -445,7 +449,7 @@ static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally
  */
 static void receive(struct swarm *s, struct link *l)
 {
-    bool may_be_many = l->has_stamps && inflight_n_sent(&l->target.inflight) > 1;
+    bool may_be_many = l->has_stamp && inflight_n_sent(&l->target.inflight) > 1;
     struct tally_read read;
 
     if (!read_once(s, l, may_be_many ? target_reply_rest(&l->target) : 0, &read))

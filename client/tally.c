@@ -15,6 +15,9 @@
 #define LOOK_COST NSEC_PER_MSEC
 #define LOOK_WITH_NOTE NSEC_PER_MSEC
 
+/* When it is known this well when a reply came, no system call is worth to know it better. */
+#define VAGUE_ABOVE (50 * NSEC_PER_USEC)
+
 /* Slow replies without a pause are the rule after this. */
 #define CALM_AGE NSEC_PER_SEC
 
@@ -218,8 +221,37 @@ static uint16_t sample_flags(const struct request *q, const struct link *l,
     return flags;
 }
 
-/* The stamp of a read is that of its last byte: the replies before were there by then, and no more
- * is known of them than that they were not there when we last looked. */
+/* What is read now came later than this. */
+static nsec_t find_earliest(struct tally *t, const struct link *l)
+{
+    return l->left_since > 0 ? l->left_since : lookout_earliest(&t->lookout, t->looked_at);
+}
+
+bool tally_is_vague(const struct tally *t, const struct link *l, const struct tally_read *read)
+{
+    nsec_t earliest = l->left_since > 0 ? l->left_since : t->looked_at;
+
+    return read->has_stamp && read->stamp > earliest + VAGUE_ABOVE;
+}
+
+/* What a read leaves was there at that read. Its stamp may have been that of what it left; but once
+ * there is another stamp, all that had the one before is read, and the rest came later. */
+void tally_read_done(struct tally *t, struct link *l, const struct tally_read *read)
+{
+    nsec_t since = 0;
+
+    if (read->n_queued > 0) {
+        since = find_earliest(t, l);
+        if (l->has_stamp && read->has_stamp && read->stamp > l->stamp)
+            since = MAX(since, l->stamp);
+    }
+    l->left_since = since;
+    l->has_stamp = read->has_stamp;
+    l->stamp = read->stamp;
+}
+
+/* The stamp of a read is that of its last byte, or of one behind it: the replies before were there
+ * by then, and no more is known of them than that they were not there when we last looked. */
 static void fill_sample(struct tally *t, struct where_sample *s, const struct link *l,
                         const struct target_event *event, const struct tally_read *read)
 {
@@ -241,9 +273,9 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
         s->flags |= SAMPLE_RX_KERNEL;
     if (has_stamp && read->has_nic_stamp)
         s->flags |= SAMPLE_RX_NIC;
-    if (has_stamp && !event->is_last) {
+    if (has_stamp && !event->ends_stamp) {
         s->flags |= SAMPLE_RX_SHARED;
-        s->rx_earliest = lookout_earliest(&t->lookout, t->looked_at);
+        s->rx_earliest = find_earliest(t, l);
     }
     if (!l->target.native)
         return;

@@ -34,7 +34,8 @@ struct tally {
     struct stamp_bridge bridge;
     struct nic_lag nic_lag;
     struct lookout lookout;         /* of the thread; the runner tells it when it sleeps */
-    nsec_t looked_at;               /* what is read now was not there yet [ns] */
+    nsec_t looked_at;               /* what is read now was not there yet, unless a read has left it
+                                     * [ns] */
     nsec_t last_look;
     bool left_some;                 /* the last look did not get all that was there */
     struct sched_evidence sched;
@@ -75,6 +76,12 @@ struct tally_read {
 
 /* To be called right after a read; tally_look() found what was read. */
 struct tally_read tally_read(struct tally *t, const struct stream_rx *info);
+
+/* Whether it is known too badly when a read's first reply came for the stamp alone to tell. */
+bool tally_is_vague(const struct tally *t, const struct link *l, const struct tally_read *read);
+
+/* To be called once all replies of a read are tallied. */
+void tally_read_done(struct tally *t, struct link *l, const struct tally_read *read);
 
 /* One more was sent. */
 static inline void tally_sent(struct tally *t, const struct request *q)

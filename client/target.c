@@ -284,9 +284,23 @@ int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx
         .is_end = n == 0,
         .is_full = t->carry_len + (size_t)n == TARGET_RX_SIZE,
         .info = info,
+        .stamp_end = info.n_queued == 0 ? buf + t->carry_len + n : NULL,
     };
     t->carry_len = 0;
     return 0;
+}
+
+void target_look_behind(struct target *t, uint8_t *buf, struct target_rx *rx)
+{
+    size_t len = (size_t)(rx->end - buf);
+    struct stream_rx info;
+
+    if (len == TARGET_RX_SIZE || stream_recv(&t->stream, buf + len, 1, &info) <= 0)
+        return;                     /* what is wrong shows at the next read */
+    if (rx->info.stamp_real > 0 && info.stamp_real > 0 && info.stamp_real != rx->info.stamp_real)
+        rx->stamp_end = rx->end;
+    rx->info.n_queued = info.n_queued;
+    rx->end++;
 }
 
 static size_t rx_len(const struct target_rx *rx)
@@ -445,7 +459,7 @@ static enum target_event_kind next_text(struct target *t, struct target_rx *rx,
     if (match(t, index, ret)) {
         rx->at += len;
         ret->reply.delta = reply.delta;
-        ret->is_last = rx->at == rx->end;
+        ret->ends_stamp = rx->at == rx->stamp_end;
     }
     return ret->kind;
 }
@@ -465,7 +479,7 @@ static enum target_event_kind give_reply(struct target *t, const struct target_r
     if (match(t, index, ret)) {
         t->has_pending = false;
         ret->reply = t->pending;
-        ret->is_last = rx->at == rx->end;
+        ret->ends_stamp = rx->at == rx->stamp_end;
     }
     return ret->kind;
 }

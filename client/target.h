@@ -137,7 +137,10 @@ struct target_rx {
     const uint8_t *end;
     bool is_end;                    /* the server will send no more */
     bool is_full;                   /* there may be more to read */
-    struct stream_rx info;          /* about the last byte of it */
+    struct stream_rx info;          /* about the last byte of it, but for one from
+                                     * target_look_behind() */
+    const uint8_t *stamp_end;       /* behind the last byte that has that stamp; NULL = that may be
+                                     * one that is not read yet */
 };
 
 /* Room in front of the buffer for what is carried over. */
@@ -155,6 +158,16 @@ size_t target_reply_rest(const struct target *t);
  * negative errno if the connection is lost.
  */
 int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx);
+
+/**
+ * target_look_behind() - find out whether the stamp of what was read is its own
+ * @buf:        as for the read
+ * @rx:         the read's, as it came; some bytes wait behind it
+ *
+ * The kernel merges what waits, and then the stamp is that of a later byte. So one byte more is
+ * read: if it has another stamp, the first one is that of what was read before.
+ */
+void target_look_behind(struct target *t, uint8_t *buf, struct target_rx *rx);
 
 enum target_event_kind {
     TARGET_NOTHING,                 /* all that came is consumed */
@@ -176,7 +189,7 @@ struct target_event {
     struct request request;         /* TARGET_REPLY, TARGET_MISSING */
     struct proto_reply reply;       /* TARGET_REPLY, native; of text only delta is set */
     bool is_stopping;               /* TARGET_REFUSED, TARGET_GOODBYE: because the server stops */
-    bool is_last;                   /* nothing is behind it in this read, whose stamp is its own */
+    bool ends_stamp;                /* it is the last that the read's stamp is of: its own */
     char text[TARGET_TEXT_SIZE];
 };
 

@@ -49,7 +49,7 @@ static int teardown(void **state)
 
 static void reply_to(struct fixture *f, const struct request *q, nsec_t rtt)
 {
-    const struct target_event event = {.kind = TARGET_REPLY, .request = *q, .is_last = true};
+    const struct target_event event = {.kind = TARGET_REPLY, .request = *q, .ends_stamp = true};
     struct tally_read read;
 
     f->clock.now = q->sent + rtt;
@@ -116,7 +116,7 @@ static void test_kernel_stamp_is_carried_to_the_monotonic_clock(void **state)
 {
     struct fixture *f = *state;
     const struct target_event event = {
-        .kind = TARGET_REPLY, .request = {.due = START, .sent = START}, .is_last = true};
+        .kind = TARGET_REPLY, .request = {.due = START, .sent = START}, .ends_stamp = true};
     const struct stream_rx info = {.stamp_real = 5 * START + 700};
     struct tally_read read;
 
@@ -151,6 +151,46 @@ static void test_all_that_waited_together_have_notes(void **state)
     assert_in_range(n_notes, 100, 300);
 }
 
+/* A reply that was read at @now as one of several, with @n_queued bytes behind them.
+ * Return: after when it came. */
+static nsec_t earliest_of_one_amid_a_read(struct fixture *f, nsec_t now, nsec_t stamp,
+                                          uint32_t n_queued)
+{
+    const struct target_event event = {.kind = TARGET_REPLY,
+                                       .request = {.due = START, .sent = START}};
+    const struct stream_rx info = {.stamp_real = 4 * START + stamp, .n_queued = n_queued};
+    struct tally_read read;
+
+    while (ring_peek(&f->tally.ring))
+        ring_release(&f->tally.ring);
+    fake_clock_advance(&f->clock, now - f->clock.now);
+    (void)tally_look(&f->tally, 1, false);
+    read = tally_read(&f->tally, &info);
+    tally_reply(&f->tally, &f->link, &event, &read);
+    tally_read_done(&f->tally, &f->link, &read);
+    assert_true(next_record(f)->reply.sample.flags & SAMPLE_RX_SHARED);
+    return next_record(f)->reply.sample.rx_earliest;
+}
+
+/* What a read leaves was there at that read, and the looks since say nothing of it; until another
+ * stamp tells that all is read that had the one before. */
+static void test_what_a_read_leaves_came_no_later_for_that(void **state)
+{
+    static const struct {
+        nsec_t now, stamp;
+        uint32_t n_queued;
+        nsec_t earliest;
+    } reads[] = {{1, 1, 0, 0},     {90, 80, 500, 1}, {91, 80, 400, 1},
+                 {92, 92, 300, 1}, {93, 93, 0, 80},  {95, 95, 0, 93}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(reads); i++)
+        assert_int_equal(earliest_of_one_amid_a_read(f, START + reads[i].now * NSEC_PER_MSEC,
+                                                     START + reads[i].stamp * NSEC_PER_MSEC,
+                                                     reads[i].n_queued),
+                         START + reads[i].earliest * NSEC_PER_MSEC);
+}
+
 /* A look at TCP's counters costs a system call or two. */
 static void test_counters_are_looked_at_now_and_then(void **state)
 {
@@ -175,7 +215,7 @@ static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
 {
     struct fixture *f = *state;
     const struct target_event event = {
-        .kind = TARGET_REPLY, .request = {.due = START, .sent = START}, .is_last = true};
+        .kind = TARGET_REPLY, .request = {.due = START, .sent = START}, .ends_stamp = true};
     struct tally_read read;
 
     for (nsec_t i = 1; i <= NIC_LAG_FEW; i++) {
@@ -279,6 +319,7 @@ int main(void)
         IN(test_reply_after_the_timeout_is_late),
         IN(test_warm_up_is_in_no_distribution),
         IN(test_kernel_stamp_is_carried_to_the_monotonic_clock),
+        IN(test_what_a_read_leaves_came_no_later_for_that),
         IN(test_all_that_waited_together_have_notes),
         IN(test_counters_are_looked_at_now_and_then),
         IN(test_wait_that_the_network_card_tells_is_taken_off),

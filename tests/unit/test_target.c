@@ -164,7 +164,7 @@ static void test_reply_answers_its_request(void **state)
     assert_int_equal(f->event.request.due, START - 5);
     assert_int_equal(f->event.request.sent, START);
     assert_int_equal(f->event.reply.delta, 1500 * NSEC_PER_MSEC);
-    assert_true(f->event.is_last);
+    assert_true(f->event.ends_stamp);
     assert_next(f, TARGET_NOTHING);
     assert_int_equal(inflight_n_sent(&f->target.inflight), 0);
 }
@@ -628,8 +628,57 @@ static void test_rest_of_a_reply_is_known(void **state)
                      0);
     assert_next(f, TARGET_REPLY);
     assert_int_equal(f->event.request.seq, 1);
-    assert_true(f->event.is_last);
     assert_next(f, TARGET_NOTHING);
+}
+
+/* Two replies wait in the kernel, as two packets or merged into one, and the first is read alone. */
+static void test_stamp_of_a_first_reply_is_its_own_if_the_next_byte_has_another(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[2][2 * PROTO_REPLY_LEN];
+
+    greet(f);
+    push_many(f, 4);
+    assert_flushed(f, 4);
+    for (size_t merged = 0; merged < 2; merged++) {
+        struct fake_read *reads = f->fake.reads + f->fake.n_reads;
+
+        (void)native_reply(f, 0, 0, bytes[merged]);
+        (void)native_reply(f, 1, 0, bytes[merged] + PROTO_REPLY_LEN);
+        fake_stream_will_read(&f->fake, bytes[merged], PROTO_REPLY_LEN);
+        fake_stream_will_read(&f->fake, bytes[merged] + PROTO_REPLY_LEN, PROTO_REPLY_LEN);
+        reads[0].info = (struct stream_rx){.stamp_real = 5, .n_queued = PROTO_REPLY_LEN};
+        reads[1].info.stamp_real = merged ? 5 : 6;
+
+        assert_int_equal(target_receive(&f->target, f->rx_buf, target_reply_rest(&f->target),
+                                        &f->rx), 0);
+        target_look_behind(&f->target, f->rx_buf, &f->rx);
+        assert_int_equal(f->rx.info.n_queued, PROTO_REPLY_LEN - 1);
+        assert_next(f, TARGET_REPLY);
+        assert_int_equal(f->event.ends_stamp, !merged);
+        assert_next(f, TARGET_NOTHING);
+        receive(f);
+        assert_next(f, TARGET_REPLY);
+        assert_true(f->event.ends_stamp);
+        assert_next(f, TARGET_NOTHING);
+    }
+}
+
+/* What is read is as much as there is room for: the stamp may be that of what is left. */
+static void test_stamp_of_a_full_read_is_nobodys(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[PROTO_REPLY_LEN];
+
+    greet(f);
+    push_many(f, 1);
+    assert_flushed(f, 1);
+    (void)native_reply(f, 0, 0, bytes);
+    fake_stream_will_read(&f->fake, bytes, sizeof(bytes));
+    f->fake.reads[f->fake.n_reads - 1].info = (struct stream_rx){.stamp_real = 5, .n_queued = 1};
+    receive(f);
+    assert_next(f, TARGET_REPLY);
+    assert_false(f->event.ends_stamp);
 }
 
 static void test_native_reply_with_another_sequence_is_wrong(void **state)
@@ -850,6 +899,8 @@ int main(void)
         IN(setup_native, test_native_holds_as_many_as_the_server_has_room_for),
         IN(setup_native, test_native_reply_ends_with_its_padding),
         IN(setup_native, test_rest_of_a_reply_is_known),
+        IN(setup_native, test_stamp_of_a_first_reply_is_its_own_if_the_next_byte_has_another),
+        IN(setup_native, test_stamp_of_a_full_read_is_nobodys),
         IN(setup_native, test_native_reply_with_another_sequence_is_wrong),
         IN(setup_native, test_keepalive_is_answered_between_requests),
         IN(setup_native, test_goodbye_stops_sending_but_not_receiving),
