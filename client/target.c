@@ -88,6 +88,7 @@ void target_start(struct target *t, const struct stream *stream)
     t->has_pending = false;
     t->carry_len = 0;
     t->last_tx = clock_now(t->config->clock);
+    t->n_acks = 0;
     set_control(t, NULL, 0);
     if (t->text_only) {
         become_text(t);
@@ -150,6 +151,31 @@ static void encode(const struct target *t, const struct request *q, uint8_t *to)
     proto_request_encode(to, &request);
 }
 
+/* One at a time: where another is still on its way, the peer hears from us anyway. */
+static void offer_keep_alive(struct target *t)
+{
+    if (!t->control)
+        set_control(t, t->config->keep_alive, sizeof(t->config->keep_alive));
+}
+
+/* Each keep-alive of the peer's is answered, in its turn. */
+static void owe_ack(struct target *t)
+{
+    if (t->control)
+        t->n_acks++;
+    else
+        set_control(t, t->config->keep_alive_ack, sizeof(t->config->keep_alive_ack));
+}
+
+static void end_control(struct target *t)
+{
+    set_control(t, NULL, 0);
+    if (t->n_acks == 0)
+        return;
+    t->n_acks--;
+    owe_ack(t);
+}
+
 /* Sends what stands between requests; 0 once it is out, -EAGAIN if not all of it is. */
 static int flush_control(struct target *t)
 {
@@ -161,7 +187,7 @@ static int flush_control(struct target *t)
             return (int)n;
         set_control(t, t->control + n, t->control_len - (size_t)n);
         if (t->control_len == 0)
-            set_control(t, NULL, 0);
+            end_control(t);
     }
     return 0;
 }
@@ -231,18 +257,12 @@ ssize_t target_flush(struct target *t, uint8_t *tx)
 }
 
 
-/* One control at a time: where another is still on its way, the peer hears from us anyway. */
-static void offer_control(struct target *t, const void *bytes, size_t len)
-{
-    if (!t->control)
-        set_control(t, bytes, len);
-}
 
 bool target_keep_alive(struct target *t)
 {
     if (!t->native || t->state != TARGET_READY)
         return false;
-    offer_control(t, t->config->keep_alive, sizeof(t->config->keep_alive));
+    offer_keep_alive(t);
     t->last_tx = clock_now(t->config->clock);
     return true;
 }
@@ -546,7 +566,7 @@ static enum target_event_kind next_native(struct target *t, struct target_rx *rx
             proto_reply_decode(rx->at, &t->pending);
             t->has_pending = true;
         } else if (frame.type == PROTO_KEEPALIVE) {
-            offer_control(t, t->config->keep_alive_ack, sizeof(t->config->keep_alive_ack));
+            owe_ack(t);
         }
         rx->at += frame.head_len;
         t->skip = frame.tail_len;

@@ -73,6 +73,7 @@ struct target {
     /* Now and then. */
     bool text_only;                 /* say no hello (again) */
     size_t control_len;
+    uint32_t n_acks;                /* more that are owed, behind `control` */
     struct proto_welcome welcome;   /* what the server can; native */
     struct proto_line line;         /* the welcome, while it comes in */
     struct proto_reply pending;

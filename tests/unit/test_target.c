@@ -631,7 +631,7 @@ static void test_rest_of_a_reply_is_known(void **state)
     assert_next(f, TARGET_NOTHING);
 }
 
-/* Two replies wait in the kernel, as two packets or merged into one, and the first is read alone. */
+/* Two replies wait in the kernel, as two packets or merged into one; the first is read alone. */
 static void test_stamp_of_a_first_reply_is_its_own_if_the_next_byte_has_another(void **state)
 {
     struct fixture *f = *state;
@@ -716,6 +716,28 @@ static void test_keepalive_is_answered_between_requests(void **state)
     assert_flushed(f, 1);
     assert_int_equal(f->fake.n_sent, PROTO_REQUEST_LEN + PROTO_HEADER_LEN);
     assert_memory_equal(f->fake.sent + PROTO_REQUEST_LEN, ack, sizeof(ack));
+}
+
+static void test_each_keepalive_is_answered(void **state)
+{
+    enum { N = 5 };
+    struct fixture *f = *state;
+    uint8_t frames[N][PROTO_HEADER_LEN], ack[PROTO_HEADER_LEN];
+
+    greet(f);
+    proto_keepalive_encode(ack, PROTO_KEEPALIVE_ACK);
+    for (int i = 0; i < N; i++)
+        proto_keepalive_encode(frames[i], PROTO_KEEPALIVE);
+    fake_stream_will_read(&f->fake, frames, sizeof(frames));
+    receive(f);
+    assert_next(f, TARGET_NOTHING);
+
+    fake_stream_will_take(&f->fake, 3);
+    assert_flushed(f, 0);
+    assert_int_equal(f->fake.n_sent, sizeof(frames));
+    for (int i = 0; i < N; i++)
+        assert_memory_equal(f->fake.sent + i * PROTO_HEADER_LEN, ack, sizeof(ack));
+    assert_false(target_wants_send(&f->target));
 }
 
 static void test_goodbye_stops_sending_but_not_receiving(void **state)
@@ -903,6 +925,7 @@ int main(void)
         IN(setup_native, test_stamp_of_a_full_read_is_nobodys),
         IN(setup_native, test_native_reply_with_another_sequence_is_wrong),
         IN(setup_native, test_keepalive_is_answered_between_requests),
+        IN(setup_native, test_each_keepalive_is_answered),
         IN(setup_native, test_goodbye_stops_sending_but_not_receiving),
         IN(setup_native, test_goodbye_lets_the_message_on_its_way_out_end),
         IN(setup_native, test_error_frame_is_shown_in_its_words),
