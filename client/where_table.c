@@ -75,17 +75,20 @@ static void class_merge(struct rtt_class *c, const struct rtt_class *from)
         c->sums[i] += from->sums[i];
 }
 
-/* Scales sums to integers that add up to @rtt; what rounding leaves over goes to the largest. */
+/* The mean base as it is, and all other sums scaled, to integers that add up to @rtt; what rounding
+ * leaves over goes to the largest. */
 static void scale(const struct rtt_class *c, nsec_t rtt, nsec_t ret_ns[static PART_COUNT])
 {
-    double total = 0;
-    nsec_t sum = 0;
+    nsec_t base = MIN((nsec_t)(c->sums[PART_BASE] / (double)c->n), rtt), sum = 0;
+    double others = 0;
     int most = 0;
 
     for (int i = 0; i < PART_COUNT; i++)
-        total += c->sums[i];
+        others += i == PART_BASE ? 0 : c->sums[i];
     for (int i = 0; i < PART_COUNT; i++) {
-        ret_ns[i] = total > 0 ? (nsec_t)((double)rtt * (c->sums[i] / total)) : 0;
+        double share = others > 0 ? c->sums[i] / others : 0;
+
+        ret_ns[i] = i == PART_BASE ? base : (nsec_t)((double)(rtt - base) * share);
         sum += ret_ns[i];
         if (ret_ns[i] > ret_ns[most])
             most = i;

@@ -80,6 +80,30 @@ static void test_row_adds_up_to_the_percentile(void **state)
     }
 }
 
+/* The neighbours of a percentile of few messages may contain the maximum: what that has above the
+ * others is not taken from the base. */
+static void test_base_is_never_scaled_below_its_mean(void **state)
+{
+    _cleanup_(where_table_freep) struct where_table *t = NULL;
+    struct where_row row;
+
+    (void)state;
+    assert_int_equal(where_table_new(&t), 0);
+    for (nsec_t i = 1; i <= 100; i++)
+        where_table_add(t, &(struct where_parts){.ns[PART_BASE] = 4000,
+                                                 .ns[PART_RESIDENCE] = i == 100 ? 900000 : 10000,
+                                                 .ns[PART_WAKEUP] = i});
+    assert_int_equal(where_table_row(t, 99, 14099, &row), 0);
+    assert_int_equal(row.ns[PART_BASE], 4000);
+    assert_int_equal(sum(row.ns), 14099);
+    assert_true(row.ns[PART_RESIDENCE] > 9900);
+
+    /* Nor does a row that is shorter than a base owe anything. */
+    assert_int_equal(where_table_row(t, 99, 3000, &row), 0);
+    assert_int_equal(row.ns[PART_BASE], 3000);
+    assert_int_equal(sum(row.ns), 3000);
+}
+
 static void test_row_of_the_hundredth_is_the_worst_message(void **state)
 {
     _cleanup_(where_table_freep) struct where_table *t = NULL;
@@ -114,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_row_of_an_empty_table_is_no_data),
         cmocka_unit_test(test_row_shows_the_parts_of_its_neighbours),
         cmocka_unit_test(test_row_adds_up_to_the_percentile),
+        cmocka_unit_test(test_base_is_never_scaled_below_its_mean),
         cmocka_unit_test(test_row_of_the_hundredth_is_the_worst_message),
         cmocka_unit_test(test_row_of_nothing_is_nothing),
     };
