@@ -108,6 +108,74 @@ static void test_error_bar_holds_under_random_clocks_and_paths(void **state)
         fail_msg("%d of %d messages are outside their error bar", (int)n_outside, (int)n_messages);
 }
 
+/* What a loopback is like: no message is quite as fast as the fastest could be, the first ones are
+ * slow, and both ways are some hundred nanoseconds longer or shorter for a while. */
+static struct truth_message moody(struct where_run *r, nsec_t now, size_t i, nsec_t moods[static 2])
+{
+    double warm_up = 2e3 * exp(-(double)i / 30);
+    struct truth_message m;
+
+    if (rng_next_u64(r->rng) % 400 == 0)
+        moods[rng_next_u64(r->rng) % 2] = rng_next_u64(r->rng) % 400;
+    m = where_run_noisy(r, now, 300, 300);
+    m.out += exponential(r, 300 + warm_up) + moods[0];
+    m.back += exponential(r, 300 + warm_up) + moods[1];
+    return m;
+}
+
+/* From a millisecond to a minute, on clocks that are the same, near or far. */
+static void test_skew_is_within_its_bar_however_short_the_run(void **state)
+{
+    static const double skews[] = {0, 0, 0.5, -3, 60, -150};
+    enum { N = 120 };
+    int n_told = 0, n_outside = 0, n_told_outside = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= N; seed++) {
+        nsec_t moods[2] = {0, 0}, now = START;
+        double skew = skews[seed % ARRAY_SIZE(skews)] * PPM;
+        bool told, outside;
+        struct where_run r;
+        size_t n;
+
+        where_run_init(&r, seed, skew, 5000, NULL);
+        n = (size_t)pow(10, 2 + 1.7 * truth_uniform(&r.conns[0]));
+        for (size_t i = 0; i < n; i++) {
+            where_run_message(&r, moody(&r, now, i, moods));
+            now += (nsec_t)(10e3 * pow(10, 3 * (double)(seed % 20) / 19));
+        }
+        where_run_close(&r);
+        told = r.last.validity == WHERE_VALID;
+        outside = fabs(r.last.skew - skew) > r.last.skew_error;
+        n_told += told;
+        n_outside += outside;
+        n_told_outside += told && outside;
+        where_run_deinit(&r);
+    }
+    assert_in_range(n_told, N / 4, N - 1);
+    if (n_outside * 20 > N || n_told_outside * 20 > n_told)
+        fail_msg("outside their bar: %d of %d, of %d that were told %d", n_outside, N, n_told,
+                 n_told_outside);
+}
+
+/* Below a second nothing is told that noise may have made: the clocks are taken for the same. */
+static void test_skew_of_a_short_run_on_one_clock_is_not_told(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        nsec_t moods[2] = {0, 0};
+        struct where_run r;
+
+        where_run_init(&r, seed, 0, 1000, NULL);
+        for (size_t i = 0; i < (seed % 2 ? 100 : 1000); i++)
+            where_run_message(&r, moody(&r, START + i * 20 * US, i, moods));
+        where_run_close(&r);
+        assert_int_equal(r.last.validity, WHERE_SKEW_ASSUMED);
+        assert_true(r.last.skew == 0);
+        where_run_deinit(&r);
+    }
+}
+
 /* A proxy that holds each k-th message, and so all behind it, in one direction. */
 static void hold_some(uint64_t seed, double skew, nsec_t interval, size_t n, size_t every, bool out)
 {
@@ -395,6 +463,8 @@ int main(void)
         cmocka_unit_test(test_ideal_stamps_are_resolved_to_the_nanosecond),
         cmocka_unit_test(test_an_hour_in_one_window_is_exact),
         cmocka_unit_test(test_error_bar_holds_under_random_clocks_and_paths),
+        cmocka_unit_test(test_skew_is_within_its_bar_however_short_the_run),
+        cmocka_unit_test(test_skew_of_a_short_run_on_one_clock_is_not_told),
         cmocka_unit_test(test_held_messages_are_put_on_the_right_way),
         cmocka_unit_test(test_spikes_are_told_apart_amid_bursts_and_loss),
         cmocka_unit_test(test_one_congested_way_does_not_bend_the_clock),
