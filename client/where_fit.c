@@ -12,10 +12,6 @@
 /* So many give a connection minima of its own. */
 #define FEW_OF_OWN 32
 
-/* A fit is judged by the least residuals of this many runs of samples: a line that is right is
- * touched in most of them, noise or not. */
-#define RUNS 32
-
 /* A slope that may be off by more is not told; then an earlier one is taken, or 0 for want of it,
  * and believed within CRYSTAL: what a computer's crystal may be off. */
 #define SLOPE_UNTOLD 100e-6
@@ -92,7 +88,7 @@ struct verdict {
     struct run {
         double out, back, both;         /* least residuals, and least sum over one message */
         int64_t x;                      /* last departure */
-    } runs[RUNS];
+    } runs[WHERE_RUNS];
     double median[2], quartile[2];      /* of the runs' least residuals; out, back [ns] */
     double fastest[1 + WHERE_OWN_MINIMA_MAX];   /* both ways, per group [ns]; HUGE_VAL = none */
     double gap;                         /* of the fastest above the base, mean of the groups [ns] */
@@ -108,7 +104,7 @@ static int by_value(const void *left, const void *right)
 static void judge_runs(struct verdict *v)
 {
     for (int side = 0; side < 2; side++) {
-        double least[RUNS];
+        double least[WHERE_RUNS];
 
         for (size_t i = 0; i < v->n_runs; i++)
             least[i] = side == 0 ? v->runs[i].out : v->runs[i].back;
@@ -148,7 +144,7 @@ static void judge_gap(struct verdict *v, const struct work *w, const struct wher
 
 static void judge(struct verdict *v, const struct work *w, const struct where_lines *l)
 {
-    size_t per_run = (w->n_arrivals + RUNS - 1) / RUNS, in_run = per_run;
+    size_t per_run = (w->n_arrivals + WHERE_RUNS - 1) / WHERE_RUNS, in_run = per_run;
 
     v->n_runs = 0;
     for (size_t i = w->first; i < w->end; i++)
@@ -353,6 +349,9 @@ static void fit_clocks(struct where_clouds *fresh, double prior, struct work *w,
         fit->validity = WHERE_SKEW_UNSTEADY;
         fit->error += (nsec_t)llround(ret->gap);
     }
+    ret->n_runs = v.n_runs;
+    for (size_t i = 0; i < v.n_runs; i++)
+        ret->runs[i] = (struct where_run_least){.x = v.runs[i].x, .both = v.runs[i].both};
     find_shift(fit, &v, ret->gap_by_chance, fresh->pairs[0].out.at[0].x);
     for (size_t i = w->first; i < w->end; i++)
         fresh->fastest[i] = v.fastest[i];
@@ -368,6 +367,7 @@ void where_fit_stretch(struct where_clouds *fresh, const struct where_clouds *al
 
     ret->gap = 0;
     ret->gap_by_chance = 0;
+    ret->n_runs = 0;
     *fit = (struct where_fit){.begin = s[0].send, .end = s[n - 1].read, .n_samples = (uint32_t)n};
     for (size_t i = 0; i < n; i++)
         fit->n_shared += (s[i].flags & SAMPLE_ARRIVAL_SHARED) != 0;

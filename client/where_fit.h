@@ -54,12 +54,21 @@ static inline int64_t where_back(const struct where_lines *l, const struct where
            l->least[where_lines_group(l, s->conn)].back;
 }
 
+/* A fit is judged by the least residuals of this many runs of samples: a line that is right is
+ * touched in most of them, noise or not. */
+#define WHERE_RUNS 32
+
 struct where_fitting {
     struct where_fit fit;           /* but for what compares it with the stretch before */
     struct where_lines lines;       /* where the fit is valid */
     double gap;                     /* how much less than the fastest message took the lines leave
                                      * to it: large if they don't suit the clocks [ns] */
     double gap_by_chance;           /* what it may be in spite of good clocks [ns] */
+    size_t n_runs;                  /* 0 = the fit is not valid */
+    struct where_run_least {
+        int64_t x;                  /* last departure, server's time [ns] */
+        double both;                /* what its fastest message took above the base [ns] */
+    } runs[WHERE_RUNS];
 };
 
 /**

@@ -7,6 +7,7 @@
 
 #include "client/where_cut.h"
 #include "client/where_fit.h"
+#include "client/where_rise.h"
 #include "client/where_split.h"
 
 #define N_SAMPLES 16384
@@ -43,6 +44,7 @@ struct where_window {
     bool broke;                         /* the clocks, since then */
     bool has_last;
     struct where_fitting last;          /* the last that was valid */
+    struct where_rise rise;
     struct where_fit fits[WHERE_CUTS_MAX + 1];
     size_t n_fits;
 };
@@ -238,7 +240,9 @@ static void accept(struct where_window *w, struct where_fitting *f, bool broke)
             compare(f, &w->last, w->broke, w->fresh.pairs[0].out.at[0].x);
         if (f->fit.validity == WHERE_VALID)
             compare_skew(w, &f->fit);
-        w->last = *f;
+        /* While it seems to rise the base is known less well than it was before. */
+        if (!w->has_last || w->rise.n == 0 || f->fit.base_shift != 0)
+            w->last = *f;
         w->has_last = true;
     }
     w->fits[w->n_fits++] = f->fit;
@@ -287,6 +291,29 @@ static bool fit_stretch(struct where_window *w, size_t begin, size_t end, struct
     return true;
 }
 
+/* Fits a whole window. A base that has risen is forgotten: then the fit has the new one, and it is
+ * told like any change. Return: as fit_stretch(). */
+static bool fit_window(struct where_window *w, struct where_fitting *ret)
+{
+    bool broke = fit_stretch(w, 0, w->n, ret);
+
+    if (broke || ret->n_runs == 0 || is_bad(ret)) {
+        where_rise_lose(&w->rise);
+        return broke;
+    }
+    if (!where_rise_follow(&w->rise, ret, w->fresh.pairs[0].out.at[0].x)) {
+        w->rise.was_told = w->rise.was_told || (w->rise.n > 0 && ret->fit.base_shift > 0);
+        return false;
+    }
+
+    where_past_clear(&w->past);
+    (void)fit_stretch(w, 0, w->n, ret);
+    if (w->rise.was_told)
+        w->last = *ret;
+    where_rise_end(&w->rise);
+    return false;
+}
+
 void where_window_close(struct where_window *w, where_visit_fn visit, void *ctx)
 {
     size_t cuts[WHERE_CUTS_MAX + 1], n_cuts = 0, begin = 0;
@@ -301,7 +328,7 @@ void where_window_close(struct where_window *w, where_visit_fn visit, void *ctx)
     for (size_t i = 0; i < w->n; i++)
         tidy(w, &w->samples[i]);
 
-    broke = fit_stretch(w, 0, w->n, &f);
+    broke = fit_window(w, &f);
     if (is_bad(&f))
         n_cuts = where_cut_find(&f, &w->origin, w->samples, w->n, &w->room, cuts);
     cuts[n_cuts] = w->n;

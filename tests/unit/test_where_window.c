@@ -407,6 +407,69 @@ static void test_base_shift_is_told_with_its_direction(void **state)
     }
 }
 
+/* A route that gets longer at any moment by any amount, noise or not, is told within 35 seconds,
+ * once, and from then on its messages have little PDV again. */
+static void test_longer_route_is_told_soon(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        bool out = seed & 1;
+        double noise = pow(10, 2 + 3 * (double)(seed % 10) / 9);
+        size_t at, by_then;
+        struct where_run r;
+        nsec_t shift;
+
+        where_run_init(&r, seed, 30 * PPM, 30000, NULL);
+        at = (size_t)(1500 + 10000 * truth_uniform(&r.conns[0]));
+        shift = (nsec_t)(pow(10, 5 + 2 * truth_uniform(&r.conns[0])) + 5 * noise);
+        by_then = at + 3500;
+        for (size_t i = 0; i < 30000; i++) {
+            if (i == at)
+                *(out ? &r.conns[0].shortest_out : &r.conns[0].shortest_back) += shift;
+            if (i == by_then && r.n_shifts != 1)
+                fail_msg("seed %d: %d shifts", (int)seed, (int)r.n_shifts);
+            where_run_message(&r, where_run_noisy(&r, START + i * 10 * MS, noise, noise));
+        }
+        where_run_close(&r);
+        assert_int_equal(r.n_shifts, 1);
+        assert_int_equal(r.n_steps, 0);
+        assert_below(&r, fabs((double)(r.base_shift - (int64_t)shift)), 10e3 + noise,
+                     "error of the shift");
+        assert_below(&r, fabs((double)(r.forward_shift - (out ? (int64_t)shift : 0))),
+                     10e3 + noise, "error of its way out");
+        assert_below(&r, where_run_error(&r, by_then, 30000) - (double)shift, 0,
+                     "error of a PDV afterwards, less what it was");
+        where_run_deinit(&r);
+    }
+}
+
+/* Queues of a dozen seconds that stand still, and of minutes that do not, on either way. */
+static void test_congestion_is_no_base_shift(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        bool out = seed & 1, stands = seed & 2;
+        size_t from = 1500 + seed * 97, to = from + (stands ? 1200 : 9000);
+        double queue = 3e6;
+        struct where_run r;
+
+        where_run_init(&r, seed, -20 * PPM, 15000, NULL);
+        for (size_t i = 0; i < 15000; i++) {
+            struct truth_message m = where_run_noisy(&r, START + i * 10 * MS, 10e3, 10e3);
+
+            if (!stands)
+                queue = fmin(fmax(queue + (truth_uniform(&r.conns[0]) - 0.5) * 4e5, 1e5), 8e6);
+            if (i >= from && i < to)
+                *(out ? &m.out : &m.back) += (nsec_t)queue;
+            where_run_message(&r, m);
+        }
+        where_run_close(&r);
+        if (r.n_shifts > 0 || r.n_steps > 0)
+            fail_msg("seed %d: %d shifts, %d steps", (int)seed, (int)r.n_shifts, (int)r.n_steps);
+        where_run_deinit(&r);
+    }
+}
+
 /* In a window long enough to tell a route from a congestion. */
 static void test_base_shift_within_a_window_is_told(void **state)
 {
@@ -472,6 +535,8 @@ int main(void)
         cmocka_unit_test(test_clock_step_is_told_and_cut_out),
         cmocka_unit_test(test_skew_that_changes_is_fitted_piecewise),
         cmocka_unit_test(test_base_shift_is_told_with_its_direction),
+        cmocka_unit_test(test_longer_route_is_told_soon),
+        cmocka_unit_test(test_congestion_is_no_base_shift),
         cmocka_unit_test(test_base_shift_within_a_window_is_told),
         cmocka_unit_test(test_congestion_of_seconds_is_no_base_shift),
     };
