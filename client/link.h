@@ -13,7 +13,7 @@
 
 #include "client/dial.h"
 #include "client/evidence.h"
-#include "client/target.h"
+#include "client/target_rx.h"
 #include "common/addr.h"
 #include "common/clock.h"
 

@@ -16,7 +16,7 @@
 #include "client/link.h"
 #include "client/record.h"
 #include "client/result.h"
-#include "client/target.h"
+#include "client/target_rx.h"
 #include "common/clock.h"
 #include "common/lookout.h"
 #include "common/nic_lag.h"
