@@ -93,6 +93,13 @@ static inline void inflight_pop(struct inflight *f, size_t n)
     f->head += n;
 }
 
+/* Takes back the newest, which waits; there must be one. Good until the next push. */
+static inline struct request *inflight_drop_newest(struct inflight *f)
+{
+    f->tail--;
+    return inflight_at(f, f->tail - f->head);
+}
+
 /* The connection ended: all that were sent wait again, marked as resent. */
 void inflight_rewind(struct inflight *f);
 

@@ -572,9 +572,8 @@ void swarm_drain(struct swarm *s, nsec_t now)
             continue;
         }
         while (inflight_n_waiting(f) > n_kept) {
-            f->tail--;
             s->n_open--;
-            tally_not_sent(s->config.tally, inflight_at(f, f->tail - f->head));
+            tally_not_sent(s->config.tally, inflight_drop_newest(f));
         }
     }
     expect_deadline(s, now);

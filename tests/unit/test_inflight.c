@@ -49,6 +49,23 @@ static void test_a_request_waits_until_it_is_sent(void **state)
     inflight_deinit(&f);
 }
 
+static void test_newest_can_be_taken_back(void **state)
+{
+    struct inflight f = INFLIGHT_INIT;
+
+    (void)state;
+    push_and_send(&f, 1);
+    push(&f, 2);
+    push(&f, 3);
+    assert_int_equal(inflight_drop_newest(&f)->seq, 3);
+    assert_int_equal(inflight_n_waiting(&f), 1);
+    assert_int_equal(inflight_waiting(&f)->seq, 2);
+    assert_int_equal(inflight_drop_newest(&f)->seq, 2);
+    assert_int_equal(inflight_n_waiting(&f), 0);
+    assert_int_equal(inflight_n_sent(&f), 1);
+    inflight_deinit(&f);
+}
+
 static void test_find_says_how_many_are_older(void **state)
 {
     struct inflight f = INFLIGHT_INIT;
@@ -134,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_waits_until_it_is_sent),
+        cmocka_unit_test(test_newest_can_be_taken_back),
         cmocka_unit_test(test_find_says_how_many_are_older),
         cmocka_unit_test(test_order_survives_wrapping_and_growing),
         cmocka_unit_test(test_a_new_request_is_empty),
