@@ -13,8 +13,10 @@
 #define FAR_LEAST 20000.0
 
 /* Much the same are runs that have in the mean no more above their least than was usual, or than
- * this share of it. */
+ * this share of it. A run that a busy machine has spoiled counts as so many times the least: one in
+ * ten may be. */
 #define EVEN_SHARE 8
+#define SPOILED_TIMES 2
 
 /* So that half of those runs are below. */
 static double median(const struct where_run_least *runs, size_t n)
@@ -37,7 +39,7 @@ static void add_runs(struct where_rise *r, const struct where_run_least *runs, s
 {
     for (size_t i = 0; i < n; i++) {
         r->least = r->n == 0 ? runs[i].both : fmin(r->least, runs[i].both);
-        r->sum += runs[i].both;
+        r->sum += fmin(runs[i].both, SPOILED_TIMES * r->least);
         r->n++;
         r->until = runs[i].x;
     }

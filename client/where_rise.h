@@ -22,7 +22,7 @@ struct where_rise {
     bool was_told;                  /* in a stretch that was long enough for its fit to see it */
     size_t n;                       /* runs in which nothing came near the base, up to now */
     int64_t since, until;           /* server's time [ns] */
-    double least, sum;              /* of what they had above it [ns] */
+    double least, sum;              /* of what they had above it, or nearly [ns] */
 };
 
 /**

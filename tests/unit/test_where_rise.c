@@ -78,6 +78,18 @@ static void test_one_message_near_the_base_is_enough(void **state)
     assert_true(follow_high(&r, 40, 3 * MS));
 }
 
+static void test_a_run_or_two_may_be_spoiled(void **state)
+{
+    static const double spoiled[10] = {3 * MS, 3 * MS, 3 * MS, 90 * MS, 3 * MS, 3 * MS, 3 * MS,
+                                       3 * MS, 3 * MS, 3 * MS};
+    struct where_rise r = {.n = 0};
+
+    (void)state;
+    assert_false(follow_calm(&r, 0));
+    assert_false(follow_high(&r, 10, 3 * MS));
+    assert_true(follow(&r, 20, spoiled));
+}
+
 /* Two minutes of a queue of any length. */
 static void test_queue_that_comes_and_goes_is_no_rise(void **state)
 {
@@ -144,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_base_that_stays_up_for_more_than_a_window_has_risen),
         cmocka_unit_test(test_rise_within_a_window_counts_from_there),
         cmocka_unit_test(test_one_message_near_the_base_is_enough),
+        cmocka_unit_test(test_a_run_or_two_may_be_spoiled),
         cmocka_unit_test(test_queue_that_comes_and_goes_is_no_rise),
         cmocka_unit_test(test_queue_that_fills_up_is_no_rise),
         cmocka_unit_test(test_rise_is_measured_by_what_was_usual),
