@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Target: the protocol on one connection to a server, seen from the client: its state, and what goes
- * out. What comes in is told by target_rx.h.
+ * Target: the protocol on one connection to a server, seen from the client: its state, and what
+ * goes out. What comes in is told by target_rx.h.
  *
  * Nothing here opens a socket, waits, or counts: whoever owns the connection does.
  *

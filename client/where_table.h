@@ -6,9 +6,9 @@
  * its neighbours: messages are counted by response RTT in classes 0.8 % wide, with the sum of each
  * part; a row takes the classes that the percentile's 95 % confidence interval (in ranks) touches,
  * and scales the mean of their parts to the percentile's own RTT, so that a row adds up to it.
- * Since each message's parts add up to its RTT, scaling changes no proportion; and it is small where
- * the percentile lies near the mean of its interval. In the tail it does not, as there the interval
- * may contain the maximum. So the base, of which all have the same, is not scaled.
+ * Since each message's parts add up to its RTT, scaling changes no proportion; and it is small
+ * where the percentile lies near the mean of its interval. In the tail it does not, as there the
+ * interval may contain the maximum. So the base, of which all have the same, is not scaled.
  */
 #pragma once
 
