@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 
 #define UUID_SIZE 16
 
@@ -27,6 +28,7 @@ struct request {
     bool omitted;                   /* warm-up: not counted */
     bool follows;                   /* others had no reply yet when it was sent */
     bool held;                      /* when it was due it had to wait for replies to others */
+    char text[TEXT_UUID_LEN];       /* the UUID as it was sent, where that was in text */
 };
 
 struct inflight {

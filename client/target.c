@@ -111,13 +111,14 @@ static size_t request_len(const struct target *t)
     return t->native ? PROTO_REQUEST_LEN + t->config->size : TEXT_UUID_LEN;
 }
 
-static void encode(const struct target *t, const struct request *q, uint8_t *to)
+static void encode(const struct target *t, struct request *q, uint8_t *to)
 {
     char text[UUID_STR_LEN];
     struct proto_request request;
 
     if (!t->native) {
         uuid_unparse_lower(q->uuid, text);
+        memcpy(q->text, text, TEXT_UUID_LEN);
         memcpy(to, text, TEXT_UUID_LEN);
         return;
     }

@@ -143,14 +143,12 @@ static bool match(struct target *t, ssize_t index, struct target_event *ret)
  * expected has to be understood. */
 static ssize_t find_text(const struct target *t, const char *uuid)
 {
-    char expected[UUID_STR_LEN];
     char copy[UUID_STR_LEN];
     uint8_t binary[UUID_SIZE];
 
     if (inflight_n_sent(&t->inflight) == 0)
         return -ENOENT;
-    uuid_unparse_lower(inflight_at(&t->inflight, 0)->uuid, expected);
-    if (likely(memcmp(uuid, expected, TEXT_UUID_LEN) == 0))
+    if (likely(memcmp(uuid, inflight_at(&t->inflight, 0)->text, TEXT_UUID_LEN) == 0))
         return 0;
 
     memcpy(copy, uuid, TEXT_UUID_LEN);
