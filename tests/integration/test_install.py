@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What cmake --install puts where, with DESTDIR and with --prefix."""
 
+import glob
 import os
 import re
 import subprocess
@@ -39,6 +40,14 @@ class TestInstall(support.Case):
         for command in self.commands(os.path.join(root, 'usr', UNIT)):
             self.assertNotIn(root, command)
             self.assertTrue(os.access(root + command.split()[0], os.X_OK), command)
+
+    def test_manual_pages_say_how_to_format_them(self):
+        self.install('--prefix', '/usr', DESTDIR=self.path('root'))
+        for path in glob.glob(self.path('root/usr/share/man/man*/*')):
+            with open(path, encoding='utf-8') as file:
+                page = file.read()
+            self.assertEqual(page.startswith("'\\\" t\n"), '\n.TS\n' in page, path)
+            self.assertIn('\n.nr HY 0\n', page)
 
 
 if __name__ == '__main__':
