@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What is written about the daemon's keys, in the installed configuration and in the manual, must
-not drift apart from the keys that it has.
+"""What is written about the daemon's keys, in the installed configuration and in the manual, and
+about its log must not drift apart from what they have.
 """
 
 import os
@@ -57,6 +57,21 @@ class TestKeys(support.Case):
         page = read(os.path.join(ROOT, 'daemon', 'tcptimerd.8.scd'))
         for option in ('--config', '--check-config', '--help', '--version'):
             self.assertRegex(page, r'(?m)^\*%s' % option)
+
+
+class TestLog(support.Case):
+    def test_manual_has_every_event_and_field(self):
+        page = read(os.path.join(ROOT, 'daemon', 'tcptimerd.8.scd'))
+        header = read(os.path.join(ROOT, 'daemon', 'log_event.h'))
+        entries = page.partition('\n# LOGGING\n')[2].partition('\n# ')[0]
+        happened = re.search(r'\tWhat happened: ((?:.|\n)*?)\n\n', entries).group(1)
+        self.assertEqual(re.findall(r'\b_(\w+)_', happened),
+                         [name.lower() for name in re.findall(r'^ +X\((\w+), +LOG_', header, re.M)])
+        terms = ' '.join(re.findall(r'^\*.*$', entries, re.MULTILINE))
+        fields = set(re.findall(r'"(TCPTIMER_\w+)"', header)) | {
+            'TCPTIMER_EVENT', 'TCPTIMER_CLIENT', 'TCPTIMER_LISTENER', 'TCPTIMER_UUID',
+            'TCPTIMER_REASON'}
+        self.assertEqual(set(re.findall(r'\*(TCPTIMER_\w+)\*', terms)), fields)
 
 
 if __name__ == '__main__':
