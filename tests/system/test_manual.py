@@ -17,7 +17,7 @@ class TestExamples(machine.Case):
     TESTED = {
         'Another port', 'One interface', 'An allow-list, kept by the kernel', 'Pinned to CPUs',
         'Real-time priority', 'A log entry for each message', 'More clients', 'A second instance',
-        'Binding for itself under systemd',
+        'Another configuration file', 'Binding for itself under systemd',
     }
 
     def boot(self, suite):
@@ -131,6 +131,18 @@ class TestExamples(machine.Case):
         host.run('systemctl', 'reload', 'tcptimer.service')
         host.run('systemctl', 'stop', 'tcptimer.socket')
         self.exchange(host, ('::1', 47946))
+
+    @machine.on_each(install.suites_of_tree)
+    def test_another_configuration_file(self, host):
+        self.follow(host, 'Another configuration file')
+        host.write(install.CONFIG, 'this is not read\n')
+        self.exchange(host)
+        host.write('/etc/tcptimer/site.conf', 'max_clients = 7\n')
+        host.run('systemctl', 'reload', 'tcptimer.service')
+        host.wait_entry(TCPTIMER_EVENT='reloaded')
+        host.write('/etc/tcptimer/site.conf', 'max_clients = none\n')
+        host.run('systemctl', 'reload', 'tcptimer.service', expect=1)
+        self.exchange(host)
 
     @machine.on_each(install.suites_of_tree)
     def test_binding_for_itself(self, host):
