@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What is written about the daemon's keys, in the installed configuration and in the manual, and
-about its log must not drift apart from what they have.
+"""What is written about the daemon's keys, in the installed configuration and in the manual, about
+its log and about the client's output must not drift apart from what they have.
 """
 
+import json
 import os
 import re
+import signal
 import subprocess
 
 import support
@@ -72,6 +74,93 @@ class TestLog(support.Case):
             'TCPTIMER_EVENT', 'TCPTIMER_CLIENT', 'TCPTIMER_LISTENER', 'TCPTIMER_UUID',
             'TCPTIMER_REASON'}
         self.assertEqual(set(re.findall(r'\*(TCPTIMER_\w+)\*', terms)), fields)
+
+
+def paths(value, name=''):
+    """The keys of a document, as jq names them, without what a distribution has; P is any
+    percentile."""
+    if isinstance(value, dict) and 'percentiles' not in value:
+        for key, inner in value.items():
+            key = re.sub(r'^[\d.]+$', 'P', key)
+            yield from paths(inner, name + '.' + key if name else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from paths(inner, name + '[]')
+    else:
+        yield name
+
+
+def all_paths(*documents):
+    """Those of all documents together: what is null or empty in one is there in another."""
+    found = {path for document in documents for path in paths(document)}
+    return {path for path in found
+            if not any(other.startswith((path + '.', path + '[')) for other in found)}
+
+
+class TestOutput(support.Case):
+    """tcptimer(1) has all keys, events and columns, and no others."""
+
+    def setUp(self):
+        super().setUp()
+        _, _, page = read(os.path.join(ROOT, 'client', 'tcptimer.1.scd')).partition(
+            '\n# OUTPUT FORMATS\n')
+        self.sections = dict(re.findall(r'(?ms)^## (.*?)\n(.*?)(?=^##? )', page))
+
+    def terms(self, heading):
+        lines = re.findall(r'^\*.*$', self.sections[heading], re.MULTILINE)
+        words = ' '.join(lines).replace('_P_', 'P').replace('*', '')
+        return [word.rstrip(',') for word in words.split()]
+
+    def eventful_run(self):
+        """One that loses its server with messages on the way, finds it again, and is ended."""
+        listener = self.listener()
+        first = self.daemon(inherited=[listener])
+        client = self.client('--json-stream', '-i', '5ms', '-W', '200ms', '--fail-if', 'p50>1h',
+                             '127.0.0.1:%d' % listener.getsockname()[1])
+        client.stdout_tape.wait('"event":"interval"')
+        first.signal(signal.SIGSTOP)
+        client.stdout_tape.wait('"code":"overdue"')
+        first.kill()
+        self.daemon(inherited=[listener])
+        client.stdout_tape.wait('"event":"outage".*"over":true')
+        client.signal(signal.SIGINT)
+        client.wait()
+        return [json.loads(line) for line in client.stdout.splitlines()]
+
+    def failing_run(self):
+        client = self.run_client('--json-stream', 'unix:' + self.path('absent'))
+        return [json.loads(line) for line in client.stdout.splitlines()]
+
+    def test_json(self):
+        documents, events = [], {}
+        for event in self.eventful_run() + self.failing_run():
+            kind = event.pop('event')
+            if kind == 'end':
+                documents.append(event)
+            else:
+                event.pop('time')
+                events.setdefault(kind, set()).update(event)
+        # A path does not change for us: what would be told of it, the code says.
+        change = re.search(r'void report_json_change\((?:.|\n)*?\n}',
+                           read(os.path.join(ROOT, 'client', 'report_json.c'))).group(0)
+        keys = re.findall(r'json_\w+\(w, "(\w+)"', change)
+        documents[0]['where']['changes'] = [dict.fromkeys(keys)]
+        self.assertEqual(set(self.terms('The JSON document')), all_paths(*documents))
+
+        distribution = {key + '.P' if isinstance(value, dict) else key
+                        for key, value in documents[0]['service_rtt_ns'].items()}
+        self.assertEqual(set(self.terms('Distributions')), distribution)
+
+        entries = re.findall(r'(?m)^\*(\w+)\*\n((?:\t.*\n)+)',
+                             self.sections['The lines of --json-stream'])
+        documented = {kind: set(re.findall(r'\*([a-z]\w*)\*', text)) for kind, text in entries}
+        del documented['end']
+        self.assertEqual(documented, events)
+
+    def test_csv(self):
+        client = self.run_client('--csv', '-c', 1, '127.0.0.1:%d' % self.daemon().port)
+        header, _, _ = client.stdout.partition('\n')
+        self.assertEqual(self.terms('The columns of --csv'), header.split(','))
 
 
 if __name__ == '__main__':
