@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What bash offers for a command line that was begun, by the completion that is installed for it."""
+"""What bash offers for a command line that was begun, by the completion installed for it."""
 
 import os
 import shutil
