@@ -48,8 +48,11 @@ class Deb:
         return host.run('dpkg-query', '--show', '--showformat=${Version}', 'tcptimerd')
 
     def remove(self, host):
-        removed = host.run('dpkg', '--remove', 'tcptimer', 'tcptimerd')
-        self.assertNotIn('warning', removed.lower())
+        host.run('dpkg', '--remove', 'tcptimer', 'tcptimerd')
+
+    def purge(self, host):
+        purged = host.run('dpkg', '--purge', 'tcptimerd')      # of the other nothing is left
+        self.assertNotIn('warning', purged.lower())
 
 
 class Rpm:
@@ -170,7 +173,7 @@ class TestDeb(InstalledCase, Deb, machine.Case):
         host.measure('-c', 1)
         self.assertEqual(host.sh('find /var/log/tcptimer -type d').split(), ['/var/log/tcptimer'])
         self.remove(host)
-        host.run('dpkg', '--purge', 'tcptimer', 'tcptimerd')
+        self.purge(host)
         self.assertNotIn('/var/', host.sh(LEFT_BEHIND))
 
     def check_left_behind(self, host):
@@ -180,7 +183,7 @@ class TestDeb(InstalledCase, Deb, machine.Case):
         self.assertIn('/var/log/private/tcptimer', left)
         self.assertNotIn('/usr/sbin/tcptimerd', left)
         # Purged: nothing does.
-        host.run('dpkg', '--purge', 'tcptimer', 'tcptimerd')
+        self.purge(host)
         self.assertEqual(host.sh(LEFT_BEHIND), '')
 
 
