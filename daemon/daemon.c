@@ -20,6 +20,9 @@
 /* Feeding is due at half of the watchdog's interval; looking twice as often allows for a miss. */
 #define WATCHDOG_PARTS 4
 
+/* What a stop may take beside drain_timeout: workers that end, and the last entries of the log. */
+#define STOP_MARGIN (5 * NSEC_PER_SEC)
+
 /* Left to itself, sd-event is up to 250 ms late. */
 #define TIMER_ACCURACY (10 * NSEC_PER_MSEC)
 
@@ -78,7 +81,7 @@ static void stop(struct daemon *d, const char *why)
     }
 
     d->stopping = true;
-    notify_stopping();
+    notify_stopping(nsec_add(d->config.drain_timeout, STOP_MARGIN));
     log_text(&d->log, STOPPING,
              &((struct log_data){.reason = why,
                                  LOG_VALUES({LOG_FIELD_CLIENTS, stats_clients(&sum)})}),

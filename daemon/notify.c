@@ -17,9 +17,14 @@ void notify_reloading(nsec_t now)
     (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now / NSEC_PER_USEC);
 }
 
-void notify_stopping(void)
+void notify_stopping(nsec_t time_needed)
 {
-    (void)sd_notify(0, "STOPPING=1\nSTATUS=stopping, serving clients on until they are done");
+    /* Never shortens what the unit allows. Behind STOPPING=1: a stop that the manager did not ask for
+     * has no time limit before that. */
+    (void)sd_notifyf(0,
+                     "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64
+                     "\nSTATUS=stopping, serving clients on until they are done",
+                     time_needed / NSEC_PER_USEC);
 }
 
 void notify_status(const char *format, ...)

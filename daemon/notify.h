@@ -13,7 +13,7 @@
 /* Each sends at once; a failure is of no use to anybody and is dropped. From the control thread. */
 void notify_ready(void);
 void notify_reloading(nsec_t now);
-void notify_stopping(void);
+void notify_stopping(nsec_t time_needed);        /* more than the unit allows is granted, too */
 void notify_status(const char *format, ...) _printf_(1, 2);
 void notify_watchdog(void);
 

@@ -3,10 +3,12 @@
 
 import os
 import re
+import time
 
 import install
 import machine
 import support
+from native_client import NativeClient
 
 UNIT_FILES = ['/usr/lib/systemd/system/tcptimer.socket', '/usr/lib/systemd/system/tcptimer.service']
 
@@ -56,6 +58,21 @@ class TestLife(machine.Case):
         self.machine.wait_entry(TCPTIMER_EVENT='stopped')
         self.machine.measure('-c', 1)
         self.machine.wait_entry(TCPTIMER_EVENT='started', count=2)
+
+    def test_stop_may_take_as_long_as_drain_timeout(self):
+        """TimeoutStopSec= kills what hangs, not what serves its clients on."""
+        self.machine.drop_in('tcptimer.service', '[Service]\nTimeoutStopSec=1\n')
+        self.machine.write(install.CONFIG, 'drain_timeout = 4s\n')
+        self.start()
+        NativeClient(self.machine.connect())    # takes no leave
+        self.machine.wait_entry(TCPTIMER_EVENT='started')
+        start = time.monotonic()
+        self.machine.run('systemctl', 'stop', 'tcptimer.service')
+        took = time.monotonic() - start
+        for name, value in (('Result', 'success'), ('ExecMainStatus', '0')):
+            self.assertEqual(self.machine.show('tcptimer.service', name), value)
+        self.assertGreater(took, 2)
+        self.machine.wait_entry(TCPTIMER_EVENT='stopped')
 
     def test_stopping_the_socket_stops_all(self):
         self.start()

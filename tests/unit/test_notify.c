@@ -50,8 +50,9 @@ static void test_states_are_told_as_sd_notify_has_them(void **state)
     assert_string_equal(manager.text, "READY=1");
     notify_reloading(1234567890);
     assert_string_equal(manager.text, "RELOADING=1\nMONOTONIC_USEC=1234567");
-    notify_stopping();
-    assert_memory_equal(manager.text, "STOPPING=1\nSTATUS=", 18);
+    notify_stopping(20 * NSEC_PER_SEC);
+    assert_string_equal(manager.text, "STOPPING=1\nEXTEND_TIMEOUT_USEC=20000000\n"
+                                      "STATUS=stopping, serving clients on until they are done");
     notify_watchdog();
     assert_string_equal(manager.text, "WATCHDOG=1");
 }
