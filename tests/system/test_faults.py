@@ -93,8 +93,11 @@ class TestCrash(FaultCase):
         client = self.text_client(host)
         message = new_uuid()
         client.send(message)
-        fault = host.wait_entry(TCPTIMER_EVENT='start_failed', count=5)
+        first, fault = [host.wait_entry(TCPTIMER_EVENT='start_failed', count=count)
+                        for count in (1, 5)]
         self.assertEqual(fault['_SYSTEMD_UNIT'], 'tcptimer.service')
+        took = int(fault['__MONOTONIC_TIMESTAMP']) - int(first['__MONOTONIC_TIMESTAMP'])
+        self.assertGreater(took, 4e6, 'four pauses between five tries')
         host.write(install.CONFIG, '')
         self.assertEqual(client.replies(1)[0].uuid, message)
         self.check_socket(host)
