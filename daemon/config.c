@@ -36,56 +36,59 @@ struct key {
 
 #define BUSY_POLL_USUAL (100 * NSEC_PER_USEC)
 
-#define KEY(key, arg, text, what, member, low, high, words)                                        \
+#define KEY_OF(is_fixed, heading, key, arg, text, what, member, low, high, words)                   \
     {                                                                                              \
-        .public = {.name = key, .argument = arg, .help = text}, .kind = what,                      \
+        .public = {.name = key, .group = heading, .argument = arg, .help = text,                   \
+                   .fixed = is_fixed},                                                             \
+        .kind = what,                                                                              \
         .offset = offsetof(struct config, member),                                                 \
         .size = sizeof(((struct config *)0)->member),                                              \
         .min = low, .max = high, .expected = words,                                                \
     }
-#define FIXED_KEY(key, arg, text, what, member, low, high, words)                                  \
-    {                                                                                              \
-        .public = {.name = key, .argument = arg, .help = text, .fixed = true}, .kind = what,       \
-        .offset = offsetof(struct config, member),                                                 \
-        .size = sizeof(((struct config *)0)->member),                                              \
-        .min = low, .max = high, .expected = words,                                                \
-    }
+#define KEY(...) KEY_OF(false, __VA_ARGS__)
+#define FIXED_KEY(...) KEY_OF(true, __VA_ARGS__)
 
 #define A_DURATION "a duration like 500ms, 10s or 5m (a bare number is seconds), or off"
 
+/* The headings of tcptimerd.conf(5). */
+#define LISTEN "Listen"
+#define CLIENTS "Clients"
+#define LOG "Log"
+
 static const struct key keys[] = {
-    FIXED_KEY("listen", "ADDR", "PORT, ADDR:PORT, [ADDR]:PORT or unix:/PATH; repeatable",
-              KIND_LISTEN, listen, 0, 0, NULL),
-    FIXED_KEY("port", "PORT", "where there is no listen", KIND_NUMBER, port, 0, 65535,
+    FIXED_KEY(LISTEN, "listen", "ADDR", "PORT, ADDR:PORT or unix:/PATH; repeatable", KIND_LISTEN,
+              listen, 0, 0, NULL),
+    FIXED_KEY(LISTEN, "port", "PORT", "where there is no listen", KIND_NUMBER, port, 0, 65535,
               "a port number from 0 to 65535 (0: the kernel chooses)"),
-    FIXED_KEY("workers", "N", "threads that serve clients (auto: the CPUs allowed)", KIND_WORKERS,
+    FIXED_KEY(CLIENTS, "workers", "N", "threads that serve clients (auto: one a CPU)", KIND_WORKERS,
               workers, 1, CONFIG_WORKERS_MAX, "auto or a number from 1 to 1024"),
-    KEY("max_clients", "N", "most clients at once", KIND_NUMBER, limits.max_clients, 1,
+    KEY(CLIENTS, "max_clients", "N", "most clients at once", KIND_NUMBER, limits.max_clients, 1,
         10000000, "a number from 1 to 10000000"),
-    KEY("max_clients_per_source", "N", "most clients from one address (0: no limit)", KIND_NUMBER,
+    KEY(CLIENTS, "max_clients_per_source", "N", "most from one address (0: no limit)", KIND_NUMBER,
         limits.max_clients_per_source, 0, 10000000, "a number from 0 (no limit) to 10000000"),
-    KEY("idle_timeout", "DUR", "a client that is silent for so long is ended", KIND_DURATION,
+    KEY(CLIENTS, "idle_timeout", "DUR", "a client that is silent so long is ended", KIND_DURATION,
         limits.idle_timeout, 0, 0, A_DURATION),
-    KEY("message_timeout", "DUR", "a message that was begun must end within it", KIND_DURATION,
-        limits.message_timeout, 0, 0, A_DURATION),
-    KEY("drain_timeout", "DUR", "how long clients are served on while stopping", KIND_DURATION,
+    KEY(CLIENTS, "message_timeout", "DUR", "a message that was begun must end within it",
+        KIND_DURATION, limits.message_timeout, 0, 0, A_DURATION),
+    KEY(CLIENTS, "drain_timeout", "DUR", "how long a stop goes on serving clients", KIND_DURATION,
         drain_timeout, 0, 0, A_DURATION),
-    KEY("exit_on_idle", "DUR", "exit after so long without clients (off)", KIND_DURATION,
+    KEY(CLIENTS, "exit_on_idle", "DUR", "exit after so long without clients (off)", KIND_DURATION,
         exit_on_idle, 0, 0, A_DURATION),
-    KEY("busy_poll", "DUR", "spin so long for the next message before sleeping (off)",
-        KIND_BUSY_POLL, busy_poll, 0, 0, "on, off or a duration like 100us"),
-    KEY("log_level", "LEVEL", "debug, info, notice, warning, err, crit", KIND_LEVEL, log_level, 0,
-        0, "one of debug, info, notice, warning, err, crit"),
-    KEY("log_target", "TARGET", "auto, journal, stderr, none", KIND_TARGET, log_target, 0, 0,
+    KEY(CLIENTS, "busy_poll", "DUR", "spin so long before sleeping (off)", KIND_BUSY_POLL,
+        busy_poll, 0, 0, "on, off or a duration like 100us"),
+    KEY(LOG, "log_level", "LEVEL", "debug, info, notice, warning, err, crit", KIND_LEVEL, log_level,
+        0, 0, "one of debug, info, notice, warning, err, crit"),
+    KEY(LOG, "log_target", "TARGET", "auto, journal, stderr, none", KIND_TARGET, log_target, 0, 0,
         "one of auto, journal, stderr, none"),
-    KEY("log_file", "PATH", "a log file too, rotated by size", KIND_TEXT, log_file, 0, 0, NULL),
-    KEY("log_file_size", "SIZE", "when it is rotated", KIND_BYTES, log_file_size, 4096,
+    KEY(LOG, "log_file", "PATH", "a log file too, rotated by size", KIND_TEXT, log_file, 0, 0,
+        NULL),
+    KEY(LOG, "log_file_size", "SIZE", "when it is rotated", KIND_BYTES, log_file_size, 4096,
         (uint64_t)1 << 40, "a size from 4K to 1024G like 2MiB (a bare number is bytes)"),
-    KEY("log_file_count", "N", "old ones to keep (0: start over in place)", KIND_NUMBER,
+    KEY(LOG, "log_file_count", "N", "old ones to keep (0: start over in place)", KIND_NUMBER,
         log_file_count, 0, 1000, "a number from 0 to 1000"),
-    KEY("log_messages", "BOOL", "log every message", KIND_BOOL, limits.log_messages, 0, 0,
+    KEY(LOG, "log_messages", "BOOL", "log every message", KIND_BOOL, limits.log_messages, 0, 0,
         "on or off"),
-    KEY("slow_threshold", "DUR", "log deltas above it with their UUID (off)", KIND_DURATION,
+    KEY(LOG, "slow_threshold", "DUR", "log deltas above it with their UUID (off)", KIND_DURATION,
         limits.slow_threshold, 0, 0, A_DURATION),
 };
 

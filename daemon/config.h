@@ -76,6 +76,7 @@ int config_read_file(struct config *c, const char *path, FILE *faults);
 /* The keys, for options and help: the n-th key and what it takes, NULL behind the last. */
 struct config_key {
     const char *name;
+    const char *group;              /* its heading in tcptimerd.conf(5) */
     const char *argument;           /* what a value looks like, for --help */
     const char *help;
     bool fixed;                     /* cannot change at run time */

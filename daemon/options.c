@@ -184,24 +184,31 @@ int options_load(const struct options *o, struct config *ret_config, FILE *fault
     return 0;
 }
 
+static void print_option(FILE *to, const char *group, const char *option, const char *help)
+{
+    (void)fprintf(to, "%-8s%-27s %s\n", group, option, help);
+}
+
+/* Fits a screen of 24 lines. */
 void options_print_help(FILE *to)
 {
     struct table table = {0};
     const struct config_key *k;
+    const char *last = "";
 
     make_table(&table);
-    (void)fprintf(to,
-                  "Usage: tcptimerd [OPTION]...\n"
-                  "Answers TCP clients with the time between their messages.\n\n"
-                  "  --config=FILE             read it (" DEFAULT_PATH ")\n"
-                  "  --check-config[=FILE]     print every fault of the configuration, and exit\n"
-                  "  --help, --version\n\n"
-                  "Each key of the file is an option, which wins over the file:\n");
+    (void)fputs("Usage: tcptimerd [OPTION]...\n"
+                "Answers TCP clients with the time between their messages.\n", to);
     for (size_t n = 0; (k = config_key(n)); n++) {
-        char left[64];
+        char option[64];
 
-        (void)snprintf(left, sizeof(left), "--%s=%s", table.names[n], k->argument);
-        (void)fprintf(to, "  %-29s %s\n", left, k->help);
+        (void)snprintf(option, sizeof(option), "--%s=%s", table.names[n], k->argument);
+        print_option(to, strcmp(k->group, last) != 0 ? k->group : "", option, k->help);
+        last = k->group;
     }
-    (void)fprintf(to, "\nSee tcptimerd(8) and tcptimerd.conf(5).\n");
+    print_option(to, "Other", "--config=FILE", "read it, not the one in " TT_SYSCONFDIR);
+    print_option(to, "", "--check-config[=FILE]", "print every fault of it, and exit");
+    print_option(to, "", "-h, --help, -V, --version", "print this or the version, and exit");
+    (void)fputs("Keys of the file are options, which win. See tcptimerd(8), tcptimerd.conf(5).\n",
+                to);
 }

@@ -23,12 +23,21 @@ def read(path):
         return file.read()
 
 
-def keys():
-    """All that --help calls a key."""
+def grouped_keys():
+    """All that --help calls a key, each with its heading."""
     text = subprocess.run([support.program('TCPTIMERD'), '--help'], check=True, text=True,
                           stdout=subprocess.PIPE).stdout
-    _, _, table = text.partition('Each key of the file is an option')
-    return [name.replace('-', '_') for name in re.findall(r'^  --([a-z-]+)=', table, re.MULTILINE)]
+    table, _, _ = text.partition('\nOther ')
+    group = ''
+    found = []
+    for heading, name in re.findall(r'^(.{8})--([a-z-]+)=', table, re.MULTILINE):
+        group = heading.strip() or group
+        found.append((group, name.replace('-', '_')))
+    return found
+
+
+def keys():
+    return [key for _, key in grouped_keys()]
 
 
 class TestKeys(support.Case):
@@ -55,10 +64,19 @@ class TestKeys(support.Case):
                     default = re.search(r'Default:\s+[*_]?([\w.]+?)[*_.,]*\s', text)
                     self.assertEqual(default and default.group(1), defaults[key])
 
+    def test_manual_has_the_headings_of_help(self):
+        group = ''
+        found = []
+        for heading, key in re.findall(r'^## (.*)|^\*(\w+)\* = ', read(MANUAL), re.MULTILINE):
+            group = heading or group
+            if key:
+                found.append((group, key))
+        self.assertEqual(found, grouped_keys())
+
     def test_manual_explains_every_key_as_option(self):
         page = read(os.path.join(ROOT, 'daemon', 'tcptimerd.8.scd'))
         for option in ('--config', '--check-config', '--help', '--version'):
-            self.assertRegex(page, r'(?m)^\*%s' % option)
+            self.assertRegex(page, r'(?m)^(\*-\w\*, )?\*%s' % option)
 
 
 class TestLog(support.Case):
