@@ -324,6 +324,9 @@ int config_set(struct config *c, const char *key, const char *value, const char 
 
 /* ---- the file ---- */
 
+/* Some editors put it in front of UTF-8. */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 /* inih hands over no line numbers, but it takes its lines from us. */
 struct reader {
     struct config *config;
@@ -343,12 +346,29 @@ static void fault(struct reader *r, int error)
         r->result = error;
 }
 
+static bool is_our_section(const char *line)
+{
+    const char *name = "[tcptimerd]";
+    const char *rest = line + strlen(name);
+
+    if (strncmp(line, name, strlen(name)) != 0)
+        return false;
+    rest += strspn(rest, " \t");
+    return *rest == '\0' || *rest == '#' || *rest == ';';
+}
+
 /* Whether inih can take the line; what is wrong with it is told here, as inih tells of the first
  * such line only, and cuts a long one into several. */
 static bool check_line(struct reader *r, const char *line, int size)
 {
     if (*line == '\0' || *line == '#' || *line == ';')
         return false;
+    if (*line == '[' && !is_our_section(line)) {
+        (void)fprintf(r->faults, "%s:%u: section %s: expected none, or [tcptimerd]\n", r->path,
+                      r->line, line);
+        fault(r, -EINVAL);
+        return false;
+    }
     if (strlen(line) >= (size_t)size) {
         (void)fprintf(r->faults, "%s:%u: expected a line of at most %d bytes\n", r->path, r->line,
                       size - 1);
@@ -364,21 +384,36 @@ static bool check_line(struct reader *r, const char *line, int size)
     return true;
 }
 
+/* What C takes for the end of a line would hide the rest of it. */
+static void check_bytes(struct reader *r, size_t len)
+{
+    if (strlen(r->text) == len)
+        return;
+    (void)fprintf(r->faults, "%s:%u: expected text, without bytes of value 0\n", r->path, r->line);
+    fault(r, -EINVAL);
+}
+
 /* An indented line would be more of the value before it to inih; here every line is a pair. */
 static char *next_line(char *buf, int size, void *stream)
 {
     struct reader *r = stream;
     const char *line;
+    ssize_t len;
 
     errno = 0;
-    if (getline(&r->text, &r->text_size, r->file) < 0) {
+    len = getline(&r->text, &r->text_size, r->file);
+    if (len < 0) {
         if (!feof(r->file))
             r->read_error = errno;  /* a directory can be opened, and fails here */
         return NULL;
     }
     r->line++;
+    check_bytes(r, (size_t)len);
     r->text[strcspn(r->text, "\r\n")] = '\0';
-    line = r->text + strspn(r->text, " \t");
+    line = r->text;
+    if (r->line == 1 && strncmp(line, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+        line += strlen(BYTE_ORDER_MARK);
+    line += strspn(line, " \t");
     (void)snprintf(buf, (size_t)size, "%s", check_line(r, line, size) ? line : "");
     return buf;
 }
@@ -390,13 +425,7 @@ static int take_pair(void *user, const char *section, const char *key, const cha
     const char *expected;
     int result;
 
-    if (*section && strcmp(section, "tcptimerd") != 0) {
-        (void)fprintf(r->faults, "%s:%u: section [%s]: expected none, or [tcptimerd]\n", r->path,
-                      r->line, section);
-        fault(r, -EINVAL);
-        return 1;
-    }
-
+    (void)section;                  /* check_line() has seen to it */
     if (asprintf(&origin, "%s:%u: ", r->path, r->line) < 0)
         origin = NULL;              /* only what is wrong later would have been told with it */
     r->config->origin = origin;

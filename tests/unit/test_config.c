@@ -54,7 +54,7 @@ static int set(struct fixture *f, const char *key, const char *value)
 }
 
 /* Reads a file of this text; f->faults has what was said, with the path left out. */
-static int read_text(struct fixture *f, const char *text)
+static int read_bytes(struct fixture *f, const char *bytes, size_t n)
 {
     FILE *file = fopen(f->path, "we");
     FILE *to = fmemopen(f->faults, sizeof(f->faults), "w");
@@ -63,13 +63,18 @@ static int read_text(struct fixture *f, const char *text)
 
     assert_non_null(file);
     assert_non_null(to);
-    (void)fputs(text, file);
+    assert_int_equal(fwrite(bytes, 1, n, file), n);
     assert_int_equal(fclose(file), 0);
     r = config_read_file(&f->config, f->path, to);
     assert_int_equal(fclose(to), 0);
     for (char *p = f->faults; (p = strstr(p, f->path));)
         memmove(p, p + len, strlen(p + len) + 1);
     return r;
+}
+
+static int read_text(struct fixture *f, const char *text)
+{
+    return read_bytes(f, text, strlen(text));
 }
 
 static void test_defaults_are_those_of_the_manual(void **state)
@@ -248,7 +253,7 @@ static void test_every_fault_is_told_with_its_line(void **state)
                         ":1: unknown key \"max_cleints\": expected one of tcptimerd.conf(5)\n"
                         ":2: workers: expected auto or a number from 1 to 1024, got \"many\"\n"
                         ":3: expected KEY = VALUE, [tcptimerd] or a # comment\n"
-                        ":6: section [other]: expected none, or [tcptimerd]\n");
+                        ":5: section [other]: expected none, or [tcptimerd]\n");
 }
 
 static void test_section_without_an_end_is_a_fault(void **state)
@@ -256,7 +261,47 @@ static void test_section_without_an_end_is_a_fault(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(read_text(f, "[tcptimerd\nport = 1\n"), -EINVAL);
-    assert_memory_equal(f->faults, ":1: expected ", 13);
+    assert_string_equal(f->faults, ":1: section [tcptimerd: expected none, or [tcptimerd]\n");
+}
+
+static void test_section_of_another_name_is_a_fault_also_without_keys(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(read_text(f, "port = 1\n[foo]\n"), -EINVAL);
+    assert_string_equal(f->faults, ":2: section [foo]: expected none, or [tcptimerd]\n");
+    assert_int_equal(read_text(f, "[tcptimerd] \nport = 1\n"), 0);
+    assert_int_equal(read_text(f, "\t[tcptimerd] ; ours\nport = 1\n"), 0);
+}
+
+static void test_comment_may_follow_a_value(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(read_text(f, "port = 7 ; not 8\nlog_file = /var/log/x;y\n"), 0);
+    assert_int_equal(f->config.port, 7);
+    assert_string_equal(f->config.log_file, "/var/log/x;y");
+    assert_int_equal(read_text(f, "port = 7 # not 8\n"), -EINVAL);
+}
+
+static void test_byte_order_mark_is_no_text(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(read_text(f, "\xef\xbb\xbf# a comment\nport = 1\n"), 0);
+    assert_int_equal(read_text(f, "\xef\xbb\xbf" "port = 2\n"), 0);
+    assert_int_equal(f->config.port, 2);
+    assert_int_equal(read_text(f, "port = 3\n\xef\xbb\xbf# a comment\n"), -EINVAL);
+}
+
+static void test_byte_of_value_0_hides_nothing(void **state)
+{
+    static const char text[] = "port = 1\n# x\0y\nport = 2\0port = 3\n";
+    struct fixture *f = *state;
+
+    assert_int_equal(read_bytes(f, text, sizeof(text) - 1), -EINVAL);
+    assert_string_equal(f->faults, ":2: expected text, without bytes of value 0\n"
+                                   ":3: expected text, without bytes of value 0\n");
 }
 
 static void test_file_that_is_not_there_is_named(void **state)
@@ -376,6 +421,10 @@ int main(void)
         IN(test_file_is_read_over_what_is_set),
         IN(test_every_fault_is_told_with_its_line),
         IN(test_section_without_an_end_is_a_fault),
+        IN(test_section_of_another_name_is_a_fault_also_without_keys),
+        IN(test_comment_may_follow_a_value),
+        IN(test_byte_order_mark_is_no_text),
+        IN(test_byte_of_value_0_hides_nothing),
         IN(test_file_that_is_not_there_is_named),
         IN(test_directory_is_no_file),
         IN(test_lack_of_memory_is_told_with_its_line),
