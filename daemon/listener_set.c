@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 
 #include "common/base.h"
@@ -19,6 +20,20 @@ static void free_names(char ***names)
     for (char **n = *names; n && *n; n++)
         free(*n);
     free(*names);
+}
+
+/* Whoever is at the other end of a connection that came in place of a listener is told, too. What
+ * has arrived is read, as it would turn the close into a reset that swallows the line. */
+static void turn_away(int fd)
+{
+    static const char text[] = "ERROR: the server is set up wrongly: Accept=yes in its socket unit\n";
+    char rest[4096];
+
+    if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 0) <= 0)
+        return;
+    (void)send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);     /* it may be gone */
+    (void)shutdown(fd, SHUT_WR);
+    (void)recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
 }
 
 static int adopt_all(struct listener_set *s, int n_fds, char **names, FILE *faults)
@@ -37,6 +52,7 @@ static int adopt_all(struct listener_set *s, int n_fds, char **names, FILE *faul
             continue;
         }
         (void)fprintf(faults, "inherited socket %d (%s): expected %s\n", i + 1, names[i], reason);
+        turn_away(fd);
         fd_closep(&fd);
     }
     return s->n > 0 ? 0 : -EINVAL;

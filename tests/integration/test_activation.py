@@ -131,6 +131,17 @@ class TestInherited(support.Case):
         self.addCleanup(theirs.close)
         self.check_refused(theirs, 'Accept=')
 
+    def test_accepted_connection_is_told_why(self):
+        listener = self.listener()
+        peer = TextPeer(self, listener.getsockname())
+        peer.send(new_uuid())
+        theirs, _ = listener.accept()
+        self.addCleanup(theirs.close)
+        server = self.daemon(inherited=[theirs], ready=False)
+        self.assertGreater(server.wait(), 0)
+        theirs.close()
+        self.assertRegex(peer.rest(), rb'\AERROR: .*Accept=.*\n\Z')
+
     def test_datagram_socket_is_refused_with_a_message(self):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(sock.close)

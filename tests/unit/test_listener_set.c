@@ -170,9 +170,12 @@ static void test_inherited_sockets_are_adopted_and_the_configured_not_bound(void
 static void test_inherited_socket_that_is_no_listener_is_told_and_closed(void **state)
 {
     struct fixture *f = *state;
+    char text[128];
+    ssize_t n;
     int fds[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(send(fds[1], "hello", 5, MSG_NOSIGNAL), 5);
     fds[0] = high(fds[0]);
     fds[1] = high(fds[1]);
     hand_over(fds[0], "connection");
@@ -183,7 +186,11 @@ static void test_inherited_socket_that_is_no_listener_is_told_and_closed(void **
     assert_string_equal(f->faults,
                         "inherited socket 1 (connection): expected a listening socket, not a "
                         "connection: use Accept=no in the socket unit\n");
-    assert_int_equal(recv(fds[1], (char[1]){0}, 1, MSG_DONTWAIT), 0);      /* closed */
+    n = recv(fds[1], text, sizeof(text), MSG_DONTWAIT);
+    assert_in_range(n, 1, sizeof(text));
+    assert_memory_equal(text, "ERROR: ", 7);
+    assert_int_equal(text[n - 1], '\n');
+    assert_int_equal(recv(fds[1], text, sizeof(text), MSG_DONTWAIT), 0);    /* closed, not reset */
     fd_closep(&fds[1]);
 }
 
