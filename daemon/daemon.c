@@ -243,7 +243,8 @@ static int open_listeners(struct daemon *d)
     if (r < 0)
         return r;
     r = listener_set_open(&d->listeners, &d->config, faults.to);
-    settings_say_faults(d, memo_read(&faults), false);
+    settings_say_faults(d, memo_read(&faults),
+                        r < 0 ? SETTINGS_NO_START : SETTINGS_START_WITHOUT);
     return r;
 }
 

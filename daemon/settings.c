@@ -19,18 +19,24 @@
 /* How long a reload waits for its workers [ms]. */
 #define OBEY_MS 200
 
-void settings_say_faults(struct daemon *d, char *lines, bool reloading)
+void settings_say_faults(struct daemon *d, char *lines, enum settings_result result)
 {
     char *line;
 
     while ((line = strsep(&lines, "\n"))) {
         if (!*line)
             continue;
-        if (reloading) {
-            log_text(&d->log, RELOAD_FAILED, &((struct log_data){0}), "%s", line);
-        } else {
+        switch (result) {
+        case SETTINGS_NO_START:
             log_text(&d->log, START_FAILED, &((struct log_data){0}), "%s", line);
             d->said_fault = true;
+            break;
+        case SETTINGS_START_WITHOUT:
+            log_text(&d->log, CONFIG_WARNING, &((struct log_data){.reason = "listen"}), "%s", line);
+            break;
+        case SETTINGS_NO_RELOAD:
+            log_text(&d->log, RELOAD_FAILED, &((struct log_data){0}), "%s", line);
+            break;
         }
     }
 }
@@ -86,7 +92,7 @@ int settings_load(struct daemon *d, struct config *ret_config, bool reloading)
     if (r < 0)
         return r;
     r = options_load(d->options, ret_config, faults.to);
-    settings_say_faults(d, memo_read(&faults), reloading);
+    settings_say_faults(d, memo_read(&faults), reloading ? SETTINGS_NO_RELOAD : SETTINGS_NO_START);
     return r;
 }
 

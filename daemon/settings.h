@@ -21,9 +21,15 @@ struct daemon;
  */
 int settings_load(struct daemon *d, struct config *ret_config, bool reloading);
 
-/* Says each line of @lines (NULL = none), which it takes apart, as a fault of the start or of a
- * reload. */
-void settings_say_faults(struct daemon *d, char *lines, bool reloading);
+/* What a fault means. */
+enum settings_result {
+    SETTINGS_NO_START,
+    SETTINGS_START_WITHOUT,         /* the daemon starts all the same */
+    SETTINGS_NO_RELOAD,
+};
+
+/* Says each line of @lines (NULL = none), which it takes apart, as a fault. */
+void settings_say_faults(struct daemon *d, char *lines, enum settings_result result);
 
 /* Raises the soft limit of descriptors to the hard one, and fits max_clients into it. */
 void settings_fit_max_clients(struct daemon *d, struct config *c, size_t n_workers);

@@ -142,6 +142,15 @@ class TestInherited(support.Case):
         theirs.close()
         self.assertRegex(peer.rest(), rb'\AERROR: .*Accept=.*\n\Z')
 
+    def test_unusable_socket_beside_a_good_one_is_a_warning(self):
+        listener = self.listener()
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(bound.close)
+        bound.bind(('127.0.0.1', 0))
+        server = self.daemon(inherited=[bound, listener])
+        TextPeer(self, listener.getsockname()).exchange(new_uuid())
+        server.log.wait('warning.*inherited socket 1')
+
     def test_datagram_socket_is_refused_with_a_message(self):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(sock.close)
