@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base.h"
+#include "common/standard_fds.h"
 #include "common/version.h"
 #include "daemon/check.h"
 #include "daemon/daemon.h"
@@ -25,6 +26,8 @@ int main(int argc, char **argv)
 {
     _cleanup_(options_deinit) struct options options = OPTIONS_INIT;
 
+    if (standard_fds_open() < 0)
+        return EXIT_FAILURE;        /* it can't be said: what would be standard error is not open */
     if (options_parse(&options, argc, argv, stderr) < 0)
         return EXIT_USAGE;
 

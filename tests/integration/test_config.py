@@ -19,6 +19,29 @@ class TestOutput(support.Case):
                 self.assertRegex(done.stderr, rb'\A[^\n]*No space left on device\n\Z')
 
 
+class TestMissingDescriptors(support.Case):
+    def test_nothing_else_takes_their_places(self):
+        path = self.path('x.sock')
+        notify = support.NotifySocket(self)
+        server = support.Process(
+            self, ['sh', '-c', 'exec "$0" "$@" <&- >&- 2>&-', support.program('TCPTIMERD'),
+                   '--log-target=stderr', '--log-file=' + self.path('log'),
+                   '--listen=unix:' + path],
+            env=dict(support.sanitizer_env(), NOTIFY_SOCKET=notify.path))
+        notify.tape.wait('^READY=1$')
+        for fd in range(3):
+            self.assertEqual(os.readlink('/proc/%d/fd/%d' % (server.pid, fd)), '/dev/null')
+        TextPeer(self, path).exchange(new_uuid())
+        server.signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+
+    def test_help_without_output_is_an_error(self):
+        done = subprocess.run(['sh', '-c', 'exec "$0" --help >&-', support.program('TCPTIMERD')],
+                              stderr=subprocess.PIPE, timeout=support.DEADLINE)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, rb'\Atcptimerd: standard output: [^\n]+\n\Z')
+
+
 class TestFaults(support.Case):
     """One line that names what is wrong and what was expected; then a status other than 0."""
 
