@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@
 
 /* Who waited in the queue of an inherited listener at its adoption has been accepted by then. */
 #define FRESH (2 * NSEC_PER_SEC)
+
+/* How long a handshake may take that had begun when the listener was shut [ms]. */
+#define HANDSHAKE_MS 2
 
 #define SAYS_STOPPING "the server is " TEXT_STOPPING
 
@@ -273,17 +277,33 @@ void acceptor_set_closed(struct acceptor *a, bool closed)
     update_queues(a);
 }
 
+/* Return: whether somebody waited. */
+static bool turn_one_away(struct acceptor *a, int listener)
+{
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    stats_add(a->conns->stats, refused_stopping, 1);
+    conn_turn_away(a->conns, fd, SAYS_STOPPING);
+    return true;
+}
+
+static void end_listener(struct acceptor *a, int listener)
+{
+    struct pollfd p = {.fd = listener, .events = POLLIN};
+
+    /* Whose handshake has begun before that, on this host, comes in within this time. */
+    do {
+        while (turn_one_away(a, listener))
+            ;
+    } while (poll(&p, 1, HANDSHAKE_MS) > 0 && turn_one_away(a, listener));
+    (void)shutdown(listener, SHUT_RD);  /* it is closed later, when no loop has it */
+}
+
 void acceptor_end_listening(struct acceptor *a)
 {
-    for (size_t i = 0; i < a->n_gates; i++) {
-        int listener = a->gates[i].source.fd, fd;
-
-        if (a->gates[i].listener->inherited)
-            continue;
-        while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-            stats_add(a->conns->stats, refused_stopping, 1);
-            conn_turn_away(a->conns, fd, SAYS_STOPPING);
-        }
-        (void)shutdown(listener, SHUT_RD);      /* it is closed later, when no loop has it */
-    }
+    for (size_t i = 0; i < a->n_gates; i++)
+        if (!a->gates[i].listener->inherited)
+            end_listener(a, a->gates[i].source.fd);
 }

@@ -60,8 +60,8 @@ static inline nsec_t acceptor_deadline(const struct acceptor *a)
     return a->paused_until > 0 ? a->paused_until : NSEC_NEVER;
 }
 
-/* Ends the daemon's own listeners: who waits in one is told that the server stops, and who comes
- * later is refused by the kernel. After all workers have ended. */
+/* Ends the daemon's own listeners, which are shut: who waits in one is told that the server stops,
+ * and who comes later is refused by the kernel. After all workers have ended. */
 void acceptor_end_listening(struct acceptor *a);
 
 /* Takes no clients while @closed: they wait in the listeners' queues. */

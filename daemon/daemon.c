@@ -331,6 +331,7 @@ static void tear_down(struct daemon *d, int result)
         crew_order(&d->crew);
     }
     crew_join(&d->crew);
+    listener_set_shut(&d->listeners);
     if (d->crew.n_workers > 0)
         acceptor_end_listening(&d->crew.workers[0]->acceptor);
 

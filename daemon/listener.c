@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -146,11 +148,36 @@ int listener_adopt(struct listener *ret_listener, int fd, const char *name,
     return 0;
 }
 
-void listener_deinit(struct listener *l)
+static void remove_file(struct listener *l)
 {
     if (l->path)
         (void)unlink(l->path);      /* it may be gone already, and then so much the better */
+    free(take_ptr(l->path));
+}
+
+void listener_shut(struct listener *l)
+{
+    /* tcp(7) has no call for this. The filter sees the TCP header: SYN without ACK is dropped, and
+     * what ends a handshake that was begun gets through. */
+    struct sock_filter drop_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, offsetof(struct tcphdr, th_flags)),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog filter = {.len = ARRAY_SIZE(drop_syn), .filter = drop_syn};
+
+    remove_file(l);                 /* before a next daemon takes it for stale, and makes its own */
+    if (sd_is_socket(l->fd, AF_UNIX, 0, -1) > 0)
+        (void)shutdown(l->fd, SHUT_RD);         /* who waits can still be accepted */
+    else                            /* a kernel without it resets who comes at the wrong moment */
+        (void)setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
+void listener_deinit(struct listener *l)
+{
+    remove_file(l);
     fd_closep(&l->fd);
     free(take_ptr(l->name));
-    free(take_ptr(l->path));
 }

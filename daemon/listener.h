@@ -41,6 +41,11 @@ int listener_bind(struct listener *ret_listener, const char *text, const char **
 int listener_adopt(struct listener *ret_listener, int fd, const char *name,
                    const char **ret_reason);
 
+/* Nobody new gets into its queue from now on: TCP clients are not heard until it is closed, and are
+ * refused then, a second later; those of AF_UNIX are refused at once, and the file is removed. Not
+ * for an inherited one. */
+void listener_shut(struct listener *l);
+
 void listener_deinit(struct listener *l);
 
 /* Sets what a listener hands down, on a connection that was made before it had it. */

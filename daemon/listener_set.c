@@ -107,6 +107,12 @@ int listener_set_open(struct listener_set *ret_set, const struct config *config,
     return n > 0 ? adopt_all(ret_set, n, names, faults) : bind_all(ret_set, config, faults);
 }
 
+void listener_set_shut(struct listener_set *s)
+{
+    for (size_t i = 0; i < s->n && !s->inherited; i++)
+        listener_shut(&s->items[i]);
+}
+
 void listener_set_deinit(struct listener_set *s)
 {
     for (size_t i = 0; i < s->n; i++)

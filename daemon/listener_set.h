@@ -28,4 +28,6 @@ struct listener_set {
  * Return: 0 or negative errno.
  */
 int listener_set_open(struct listener_set *ret_set, const struct config *config, FILE *faults);
+/* Shuts those that are the daemon's own. */
+void listener_set_shut(struct listener_set *s);
 void listener_set_deinit(struct listener_set *s);

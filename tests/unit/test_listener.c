@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,76 @@ static void test_inherited_socket_without_memory_stays_ours(void **state)
     assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 }
 
+static int dial(const struct listener *l)
+{
+    struct addr a = ADDR_INIT;
+    int fd, r;
+
+    assert_int_equal(getsockname(l->fd, &a.sa, &a.len), 0);
+    fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(fd >= 0);
+    r = connect(fd, &a.sa, a.len) < 0 ? -errno : 0;
+    if (r == 0 || r == -EINPROGRESS)
+        return fd;
+    (void)close(fd);
+    return r;
+}
+
+static bool is_connected(int fd)
+{
+    return poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 0) > 0;
+}
+
+/* Loopback shakes hands within connect(). */
+static void test_shut_tcp_listener_has_those_who_wait_and_gets_no_more(void **state)
+{
+    struct fixture *f = *state;
+    int early, accepted, late;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            listener_bind(&f->listener, i == 0 ? "127.0.0.1:0" : "[::1]:0", &f->reason), 0);
+        early = dial(&f->listener);
+        assert_true(is_connected(early));
+        listener_shut(&f->listener);
+        late = dial(&f->listener);
+        assert_false(is_connected(late));
+
+        accepted = accept4(f->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        assert_true(accepted >= 0);
+        assert_int_equal(accept4(f->listener.fd, NULL, NULL, SOCK_CLOEXEC), -1);
+        assert_int_equal(errno, EAGAIN);
+        assert_int_equal(send(early, "x", 1, MSG_NOSIGNAL), 1);
+        assert_int_equal(recv(accepted, (char[2]){0}, 2, 0), 1);
+        fd_closep(&early);
+        fd_closep(&accepted);
+        fd_closep(&late);
+        listener_deinit(&f->listener);
+        f->listener = LISTENER_INIT;
+    }
+}
+
+static void test_shut_unix_listener_has_those_who_wait_and_refuses_more(void **state)
+{
+    struct fixture *f = *state;
+    char moved[80];
+    int early, accepted;
+
+    assert_int_equal(listener_bind(&f->listener, f->text, &f->reason), 0);
+    (void)stpcpy(stpcpy(moved, f->path), ".x");
+    assert_int_equal(link(f->path, moved), 0);
+    early = dial(&f->listener);
+    assert_true(early >= 0);
+    listener_shut(&f->listener);
+    assert_int_equal(dial(&f->listener), -ENOENT);      /* the file is gone */
+    assert_int_equal(rename(moved, f->path), 0);
+    assert_int_equal(dial(&f->listener), -ECONNREFUSED);
+    accepted = accept4(f->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    assert_true(accepted >= 0);
+    fd_closep(&early);
+    fd_closep(&accepted);
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -316,6 +387,8 @@ int main(void)
         IN(test_connection_is_not_adopted),
         IN(test_other_sockets_are_not_adopted),
         IN(test_inherited_socket_without_memory_stays_ours),
+        IN(test_shut_tcp_listener_has_those_who_wait_and_gets_no_more),
+        IN(test_shut_unix_listener_has_those_who_wait_and_refuses_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +215,35 @@ static void test_broken_environment_is_a_failure(void **state)
                                    "Invalid argument\n");
 }
 
+static bool gets_client(const struct listener *l)
+{
+    struct addr a = ADDR_INIT;
+    _cleanup_(fd_closep) int fd = -1;
+
+    assert_int_equal(getsockname(l->fd, &a.sa, &a.len), 0);
+    fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    (void)connect(fd, &a.sa, a.len);
+    return poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 0) > 0;
+}
+
+/* Those of inherited ones are the next daemon's. */
+static void test_own_listeners_are_shut_and_inherited_are_not(void **state)
+{
+    struct fixture *f = *state;
+
+    add_listen(f, "127.0.0.1:0");
+    assert_int_equal(open_set(f), 0);
+    assert_true(gets_client(&f->set.items[0]));
+    listener_set_shut(&f->set);
+    assert_false(gets_client(&f->set.items[0]));
+    listener_set_deinit(&f->set);
+
+    hand_over(tcp_listener(), "one");
+    assert_int_equal(open_set(f), 0);
+    listener_set_shut(&f->set);
+    assert_true(gets_client(&f->set.items[0]));
+}
+
 static void test_set_that_cannot_be_made_leaves_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -243,6 +273,7 @@ int main(void)
         IN(test_inherited_socket_that_is_no_listener_is_told_and_closed),
         IN(test_nothing_but_unusable_sockets_is_a_failure),
         IN(test_broken_environment_is_a_failure),
+        IN(test_own_listeners_are_shut_and_inherited_are_not),
         IN(test_set_that_cannot_be_made_leaves_nothing),
     };
 
