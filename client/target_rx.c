@@ -10,8 +10,8 @@
 
 #include "common/base.h"
 
-/* What is shown of bytes that do not belong. */
-#define EXCERPT_LEN 40
+/* What is shown of bytes that do not belong: a whole reply, whatever in it is wrong. */
+#define EXCERPT_LEN 100
 
 size_t target_reply_rest(const struct target *t)
 {

@@ -166,18 +166,33 @@ static uint64_t scan_digits(struct scan *s, size_t min, size_t max)
     return value;
 }
 
-/* What follows the message in a reply. */
+/* Whether the next byte is this one, which is taken then; any other is left to the next step. */
+static bool scan_optional(struct scan *s, char byte)
+{
+    if (s->status <= 0 || s->at == s->end || *s->at != byte)
+        return false;
+    s->at++;
+    return true;
+}
+
+/*
+ * What follows the message in a reply. The original takes its times from a clock that people and
+ * NTP set: a step back between two messages makes a delta below 0, which says no more than that
+ * nothing is known.
+ */
 static nsec_t scan_delta(struct scan *s)
 {
     uint64_t seconds, micros;
+    bool is_negative;
 
     scan_literal(s, INFIX, INFIX_LEN);
+    is_negative = scan_optional(s, '-');
     seconds = scan_digits(s, 1, 9);         /* 31 years; 64 bits hold the nanoseconds */
     scan_literal(s, ".", 1);
     micros = scan_digits(s, FRACTION_DIGITS, FRACTION_DIGITS);
     scan_literal(s, SUFFIX, SUFFIX_LEN);
 
-    return seconds * NSEC_PER_SEC + micros * NSEC_PER_USEC;
+    return is_negative ? 0 : seconds * NSEC_PER_SEC + micros * NSEC_PER_USEC;
 }
 
 ssize_t text_reply_parse(const char *bytes, size_t len, struct text_reply *ret_reply)

@@ -51,7 +51,7 @@ size_t text_reply_format(char *ret_reply, const char uuid[static TEXT_UUID_LEN],
 
 struct text_reply {
     const char *uuid;       /* TEXT_UUID_LEN characters, borrowed from the bytes parsed */
-    nsec_t delta;           /* [ns], in whole microseconds */
+    nsec_t delta;           /* [ns], in whole microseconds; 0 for one that was negative */
 };
 
 enum {

@@ -224,6 +224,17 @@ class TestReplies(FaultCase):
         document = self.check_named(lambda message: line, 'the server is closed on Mondays')
         self.assertIn('closed on Mondays', document['error']['message'])
 
+    def test_delta_below_nothing_is_fine(self):
+        """The original's clock can be set back between two messages."""
+        def serve(connection, _number):
+            while True:
+                message = receive(connection)
+                if not message:
+                    return
+                connection.sendall(reply_to(message, delta=-0.000001))
+
+        self.assertEqual(self.run_json(Server(self, serve), '-c', 5, status=0)['received'], 5)
+
     def test_duplicate(self):
         def serve(connection, _number):
             while True:

@@ -127,6 +127,19 @@ static void test_rubbish_is_shown_as_far_as_it_prints(void **state)
     assert_non_null(strstr(f->event.text, "got 'what . is this'"));
 }
 
+/* What is wrong with a reply may stand at its end. */
+static void test_malformed_reply_is_shown_whole(void **state)
+{
+    static const char reply[] =
+        "UUID: 00000000-0000-4000-8000-000000000000 received after 999999999.12345 seconds";
+    struct target_fixture *f = *state;
+
+    fake_stream_will_read_text(&f->fake, reply);
+    target_fixture_receive(f);
+    assert_next(f, TARGET_BROKEN);
+    assert_non_null(strstr(f->event.text, reply));
+}
+
 static void test_error_line_is_shown_as_it_is(void **state)
 {
     struct target_fixture *f = *state;
@@ -461,6 +474,7 @@ int main(void)
         IN(target_fixture_text, test_a_later_reply_names_those_passed_over),
         IN(target_fixture_text, test_a_reply_to_nothing_is_named_and_skipped),
         IN(target_fixture_text, test_rubbish_is_shown_as_far_as_it_prints),
+        IN(target_fixture_text, test_malformed_reply_is_shown_whole),
         IN(target_fixture_text, test_error_line_is_shown_as_it_is),
         IN(target_fixture_text, test_error_line_may_end_with_the_stream),
         IN(target_fixture_text, test_error_line_without_end_is_cut),

@@ -140,11 +140,12 @@ static void test_reply_ends_where_the_next_begins(void **state)
         assert_int_equal(parse_exact(both, len, &reply), strlen(REPLY));
 }
 
-/* Every byte at every place: a digit for a digit is another reply, a hexadecimal digit for one is
- * another UUID, all else is none; and no part of it is taken for a whole. */
+/* Every byte at every place: a digit for a digit is another reply, and so is a minus for the first
+ * of the delta; a hexadecimal digit for one is another UUID, all else is none; and no part of it is
+ * taken for a whole. */
 static void test_reply_with_any_byte_changed(void **state)
 {
-    static const char form[] = "UUID: xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx received after dd.dddddd"
+    static const char form[] = "UUID: xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx received after sd.dddddd"
                                " seconds";
     struct text_reply reply;
     char text[sizeof(form)];
@@ -152,7 +153,9 @@ static void test_reply_with_any_byte_changed(void **state)
     (void)state;
     assert_int_equal(strlen(form), strlen(REPLY));
     for (size_t at = 0; at < strlen(REPLY); at++) {
-        const char *class = form[at] == 'x' ? "0123456789abcdefABCDEF" : "0123456789";
+        const char *class = form[at] == 'x'   ? "0123456789abcdefABCDEF"
+                            : form[at] == 's' ? "-0123456789"
+                                              : "0123456789";
         bool literal = REPLY[at] == form[at];
 
         for (int byte = 0; byte < 256; byte++) {
@@ -203,9 +206,20 @@ static void test_delta_has_one_form(void **state)
     assert_delta("1.", -EBADMSG, 0);
     assert_delta("1.00000", -EBADMSG, 0);
     assert_delta("1.0000000", -EBADMSG, 0);
-    assert_delta("-0.000001", -EBADMSG, 0);
     assert_delta("1e-06", -EBADMSG, 0);
     assert_delta("nan", -EBADMSG, 0);
+}
+
+/* The clock of the original can be set back. */
+static void test_delta_below_nothing_is_nothing(void **state)
+{
+    (void)state;
+    assert_delta("-0.000001", 0, 0);
+    assert_delta("-3599.999999", 0, 0);
+    assert_delta("-", -EBADMSG, 0);
+    assert_delta("--0.000001", -EBADMSG, 0);
+    assert_delta("-.000001", -EBADMSG, 0);
+    assert_delta("+0.000001", -EBADMSG, 0);
 }
 
 /* An original server gives a hello back as it would a UUID. */
@@ -237,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_reply_with_any_byte_changed),
         cmocka_unit_test(test_reply_that_cannot_be_one_is_refused_at_its_first_byte),
         cmocka_unit_test(test_delta_has_one_form),
+        cmocka_unit_test(test_delta_below_nothing_is_nothing),
         cmocka_unit_test(test_echo_is_found_at_its_exact_length),
     };
 
