@@ -65,6 +65,9 @@ bool pacer_is_done(const struct pacer *p, nsec_t now);
 /**
  * pacer_skip() - let pass what was due before @now
  *
+ * However many there are, this takes milliseconds; so above a million the number of the Poisson
+ * ones is that to be expected.
+ *
  * Return: how many requests that were.
  */
 uint64_t pacer_skip(struct pacer *p, nsec_t now);

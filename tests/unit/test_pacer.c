@@ -126,6 +126,72 @@ static void test_skip_counts_what_passed_and_keeps_the_grid(void **state)
     assert_int_equal(pacer_skip(&p, START + 300), 0);
 }
 
+/* Whatever the interval and the end, as many as one by one. */
+static void test_skip_counts_as_take_does(void **state)
+{
+    struct rng rng;
+
+    (void)state;
+    rng_seed(&rng, 1);
+    for (int i = 0; i < 2000; i++) {
+        enum pacer_kind kind = i % 2 == 0 ? PACER_FIXED : PACER_POISSON;
+        double interval = rng_exponential(&rng, 300) + 0.01;
+        nsec_t duration = rng_next_u64(&rng) % 2000;
+        uint64_t n_max = i % 3 == 0 ? rng_next_u64(&rng) % 20 : NO_END;
+        struct pacer one = make(kind, interval, duration, n_max), all = one;
+        uint64_t n_before = rng_next_u64(&rng) % 5, n = 0;
+        nsec_t until = START + rng_next_u64(&rng) % 2000;
+        nsec_t due;
+
+        for (uint64_t k = 0; k < n_before; k++) {
+            bool is_due = pacer_take(&one, START + 10000, &due);
+
+            assert_int_equal(pacer_take(&all, START + 10000, &due), is_due);
+        }
+        while (pacer_take(&one, until - 1, &due))
+            n++;
+        assert_int_equal(pacer_skip(&all, until), n);
+        assert_int_equal(pacer_next(&all), pacer_next(&one));
+    }
+}
+
+/* One by one, these would take as long as they are apart, and longer. */
+static void test_skip_takes_no_time_whatever_the_number(void **state)
+{
+    const nsec_t day = 86400 * NSEC_PER_SEC;
+    struct pacer p = make(PACER_FIXED, 1, day, NO_END);
+
+    (void)state;
+    assert_int_equal(pacer_skip(&p, START + day / 2), day / 2);
+    assert_int_equal(pacer_next(&p), START + day / 2);
+    assert_int_equal(pacer_skip(&p, NSEC_NEVER), day / 2);
+    assert_true(pacer_is_done(&p, START));
+
+    p = make(PACER_FIXED, 1e-3, 0, 5 * NSEC_PER_SEC);
+    assert_int_equal(pacer_skip(&p, START + day), 5 * NSEC_PER_SEC);
+    assert_true(pacer_is_done(&p, START));
+
+    p = make(PACER_FIXED, 1e-6, 0, NO_END);
+    assert_true(pacer_skip(&p, NSEC_NEVER - 1) > day);
+}
+
+static void test_skip_expects_a_mean_of_many_poisson_gaps(void **state)
+{
+    const nsec_t day = 86400 * NSEC_PER_SEC;
+    struct pacer p = make(PACER_POISSON, 1, 2 * day, NO_END);
+    double n;
+
+    (void)state;
+    n = (double)pacer_skip(&p, START + day);
+    assert_true(fabs(n / (double)day - 1) < 0.01);
+    assert_true(pacer_next(&p) >= START + day);
+    assert_true(pacer_next(&p) < START + day + 100);
+
+    p = make(PACER_POISSON, 1, 0, 5000000);
+    assert_int_equal(pacer_skip(&p, START + day), 5000000);
+    assert_true(pacer_is_done(&p, START));
+}
+
 /* Mean and standard deviation of an exponential distribution are both the interval; the standard
  * error of the mean of 100,000 gaps is 0.3 %. */
 static void test_poisson_gaps_are_exponential(void **state)
@@ -211,6 +277,9 @@ int main(void)
         cmocka_unit_test(test_closed_loop_is_due_when_asked),
         cmocka_unit_test(test_closed_loop_ends_in_time),
         cmocka_unit_test(test_skip_counts_what_passed_and_keeps_the_grid),
+        cmocka_unit_test(test_skip_counts_as_take_does),
+        cmocka_unit_test(test_skip_takes_no_time_whatever_the_number),
+        cmocka_unit_test(test_skip_expects_a_mean_of_many_poisson_gaps),
         cmocka_unit_test(test_poisson_gaps_are_exponential),
         cmocka_unit_test(test_due_time_beyond_all_time_never_comes),
         cmocka_unit_test(test_poisson_gap_beyond_all_time_never_comes),
