@@ -26,6 +26,7 @@ enum record_kind {
     RECORD_WRONG,                   /* a reply to no message; text = its UUID */
     RECORD_OUTAGE,                  /* a connection is lost; text = why */
     RECORD_RESTORED,                /* outage: it is back */
+    RECORD_NOTICE,                  /* anything else worth a line; text */
 };
 
 /* As much as a link has to say. */

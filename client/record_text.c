@@ -79,5 +79,8 @@ void record_text_format(const struct record *record, nsec_t timeout,
               PRIu64 " not sent", duration, record->outage.n_lost, record->outage.n_resent,
               record->outage.n_not_sent);
         return;
+    case RECORD_NOTICE:
+        print(ret_line, "%s", record->text);
+        return;
     }
 }

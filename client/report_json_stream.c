@@ -228,6 +228,9 @@ static void stream_record(struct report *r, const struct record *record)
     case RECORD_RESTORED:
         stream_outage(r, record);
         return;
+    case RECORD_NOTICE:
+        stream_error(r, record, "notice");
+        return;
     }
 }
 

@@ -139,16 +139,32 @@ static bool is_done(const struct runner *r, nsec_t now)
     return r->swarm.is_ending || pacer_is_done(&r->pacer, now);
 }
 
-/* A message is overdue. The closed loop stands still with it; the open one goes on until nothing
- * can come any more. A run without end waits. */
-static void handle_overdue(struct runner *r, nsec_t now)
+/* A connection stands still with its message, and its share of the load with it: the others get
+ * their replies, and that is all. */
+static void end_closed_loop(struct runner *r, nsec_t now)
 {
-    bool is_endless = options_endless(r->config->options);
+    tally_text(&r->tally, RECORD_NOTICE, &r->swarm.links[0], now,
+               "the run ends early: in a closed loop the next message waits for that reply");
+    swarm_drain(&r->swarm, now);
+}
 
-    if (r->own_phase != RUNNER_RUNNING)
-        return;
-    if ((is_closed_loop(r) && !is_endless) || (is_done(r, now) && !swarm_is_hopeful(&r->swarm)))
-        r->is_over = true;
+/* Whether all is answered, or what is not has been waited for, and nothing can come any more. */
+static bool is_finished(const struct runner *r, nsec_t now)
+{
+    const struct swarm *s = &r->swarm;
+
+    if (r->own_phase != RUNNER_RUNNING || !is_done(r, now))
+        return false;
+    return s->n_open == 0 || (r->has_overdue && !swarm_is_hopeful(s, now));
+}
+
+static void sweep(struct runner *r, nsec_t now)
+{
+    r->has_overdue = swarm_sweep(&r->swarm, now);
+    /* The open loop goes on, and so does a run without end, which waits. */
+    if (r->has_overdue && is_closed_loop(r) && !options_endless(r->config->options) &&
+        !is_done(r, now))
+        end_closed_loop(r, now);
 }
 
 /* What is to be done now that is no answer to an event. */
@@ -156,8 +172,8 @@ static void turn(struct runner *r, nsec_t now)
 {
     if (r->own_phase == RUNNER_OPENING && swarm_open(&r->swarm, now))
         set_phase(r, RUNNER_STANDBY);
-    if (now >= r->swarm.next_sweep && swarm_sweep(&r->swarm, now))
-        handle_overdue(r, now);
+    if (now >= r->swarm.next_sweep)
+        sweep(r, now);
     if (now >= last_call(r))
         give_up_backlog(r, now);
     if (r->own_phase == RUNNER_RUNNING && !r->swarm.is_ending) {
@@ -167,8 +183,7 @@ static void turn(struct runner *r, nsec_t now)
             take_due(r, now);
     }
     swarm_flush(&r->swarm, now);
-    if (r->swarm.has_failed ||
-        (r->own_phase == RUNNER_RUNNING && r->swarm.n_open == 0 && is_done(r, now)))
+    if (r->swarm.has_failed || is_finished(r, now))
         r->is_over = true;
 }
 

@@ -68,6 +68,7 @@ struct runner {
     uint32_t next_link;             /* open loop: whose turn it is */
     nsec_t last_event;              /* when epoll last told anything [ns] */
     enum runner_phase own_phase;    /* as below, for the runner itself */
+    bool has_overdue;               /* a message was, at the last sweep */
     bool is_over;                   /* the loop ends */
 
     /* Shared with the other thread. */

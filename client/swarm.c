@@ -36,6 +36,12 @@ static void expect_deadline(struct swarm *s, nsec_t when)
     s->next_sweep = MIN(s->next_sweep, when);
 }
 
+/* To what was sent then. */
+static nsec_t deadline_of_reply(const struct swarm *s, nsec_t sent)
+{
+    return nsec_add(sent, s->config.options->timeout);
+}
+
 static void mark_dirty(struct swarm *s, struct link *l)
 {
     if (l->is_dirty)
@@ -311,8 +317,8 @@ static void flush_link(struct swarm *s, struct link *l, nsec_t now)
     }
     for (size_t i = inflight_n_sent(f) - (size_t)n; i < inflight_n_sent(f); i++)
         tally_sent(s->config.tally, inflight_at(f, i));
-    if (n > 0)
-        expect_deadline(s, now + s->config.options->timeout);
+    if (n > 0 || l->target.tx_offset > 0)
+        expect_deadline(s, deadline_of_reply(s, now));
     link_arm(l);
 }
 
@@ -479,10 +485,17 @@ void swarm_handle(struct swarm *s, struct link *l, uint32_t events)
 
 /* ---- Time passing ---- */
 
+/* When the server has to have read on, as a message is half out; NEVER if none is. */
+static nsec_t half_sent_deadline(const struct swarm *s, const struct link *l)
+{
+    if (l->target.tx_offset == 0)
+        return NSEC_NEVER;
+    return deadline_of_reply(s, inflight_waiting(&l->target.inflight)->sent);
+}
+
 /* Tells those whose time is over. Return: when that of the first of the others is. */
 static nsec_t sweep_requests(struct swarm *s, struct link *l, nsec_t now)
 {
-    nsec_t timeout = s->config.options->timeout;
     size_t n = inflight_n_sent(&l->target.inflight);
 
     for (size_t i = 0; i < n; i++) {
@@ -490,12 +503,20 @@ static nsec_t sweep_requests(struct swarm *s, struct link *l, nsec_t now)
 
         if (q->overdue)
             continue;
-        if (q->sent + timeout > now)
-            return q->sent + timeout;
+        if (deadline_of_reply(s, q->sent) > now)
+            return deadline_of_reply(s, q->sent);
         q->overdue = true;
         tally_overdue(s->config.tally, l, q, now);
     }
-    return NSEC_NEVER;
+    return half_sent_deadline(s, l) > now ? half_sent_deadline(s, l) : NSEC_NEVER;
+}
+
+static bool has_overdue(const struct swarm *s, const struct link *l, nsec_t now)
+{
+    const struct inflight *f = &l->target.inflight;
+
+    return (inflight_n_sent(f) > 0 && inflight_at(f, 0)->overdue) ||
+           half_sent_deadline(s, l) <= now;
 }
 
 static nsec_t sweep_idle(struct swarm *s, struct link *l, nsec_t now)
@@ -533,25 +554,31 @@ bool swarm_sweep(struct swarm *s, nsec_t now)
 
     s->next_sweep = NSEC_NEVER;
     for (uint32_t i = 0; i < s->config.n_links && !s->has_failed; i++) {
-        const struct inflight *f = &s->links[i].target.inflight;
-
         sweep_link(s, &s->links[i], now);
-        is_overdue = is_overdue || (inflight_n_sent(f) > 0 && inflight_at(f, 0)->overdue);
+        is_overdue = is_overdue || has_overdue(s, &s->links[i], now);
     }
     s->next_sweep = MAX(s->next_sweep, now + SWEEP_GAP);
     return is_overdue;
 }
 
-bool swarm_is_hopeful(const struct swarm *s)
+/* Where a connection stands, everything that can has left: for the rest the server would have to
+ * read or to answer first, or it has said goodbye. */
+static bool is_hopeful(const struct swarm *s, const struct link *l, nsec_t now)
+{
+    const struct inflight *f = &l->target.inflight;
+    size_t n = inflight_n_sent(f);
+
+    if (n > 0 && !inflight_at(f, n - 1)->overdue)
+        return true;
+    if (l->state != LINK_UP)
+        return inflight_n_waiting(f) > 0;
+    return l->target.tx_offset > 0 && half_sent_deadline(s, l) > now;
+}
+
+bool swarm_is_hopeful(const struct swarm *s, nsec_t now)
 {
     for (uint32_t i = 0; i < s->config.n_links; i++) {
-        const struct link *l = &s->links[i];
-        const struct inflight *f = &l->target.inflight;
-        size_t n = inflight_n_sent(f);
-
-        if (inflight_n_waiting(f) > 0 && (n < l->target.limit || l->state != LINK_UP))
-            return true;
-        if (n > 0 && !inflight_at(f, n - 1)->overdue)
+        if (is_hopeful(s, &s->links[i], now))
             return true;
     }
     return false;

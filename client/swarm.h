@@ -76,8 +76,9 @@ void swarm_flush(struct swarm *s, nsec_t now);
  */
 bool swarm_sweep(struct swarm *s, nsec_t now);
 
-/* Whether a reply is still to be waited for, or a message can still be sent. */
-bool swarm_is_hopeful(const struct swarm *s);
+/* Whether a reply is still to be waited for, or a message can still be sent; to be asked after
+ * swarm_flush(). */
+bool swarm_is_hopeful(const struct swarm *s, nsec_t now);
 
 /* Nothing new leaves any more; what is due and has not left is given up. */
 void swarm_drain(struct swarm *s, nsec_t now);

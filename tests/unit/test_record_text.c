@@ -79,6 +79,8 @@ static void test_texts_are_put_into_a_sentence(void **state)
     assert_line(&record, "wrong reply: no message waits for the UUID " UUID);
     record = (struct record){.kind = RECORD_CONNECTED, .connected.is_native = true};
     assert_line(&record, "connected: native protocol");
+    record = (struct record){.kind = RECORD_NOTICE, .text = "so it is"};
+    assert_line(&record, "so it is");
 }
 
 int main(void)

@@ -25,7 +25,8 @@ struct fixture {
     struct runner_config config;
     struct runner *runner;
     int listen_fd;
-    int peer_fd;
+    int peer_fd;                    /* of the first connection */
+    int second_fd;
 };
 
 static int setup(void **state)
@@ -33,7 +34,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
 
     assert_non_null(f);
-    *f = (struct fixture){.listen_fd = -1, .peer_fd = -1};
+    *f = (struct fixture){.listen_fd = -1, .peer_fd = -1, .second_fd = -1};
     f->options = (struct options){.protocol = PROTOCOL_TEXT, .timeout = 10 * NSEC_PER_SEC,
                                   .connections = 1, .threads = 1};
     f->addr = (struct addr){.un = {.sun_family = AF_UNIX}};
@@ -63,58 +64,125 @@ static int teardown(void **state)
     fd_closep(&f->config.report_fd);
     fd_closep(&f->listen_fd);
     fd_closep(&f->peer_fd);
+    fd_closep(&f->second_fd);
     free(f);
     return 0;
 }
 
 /* ---- Steps ---- */
 
+/* Until the runner has something to tell. */
+static void await_report(const struct fixture *f)
+{
+    struct pollfd p = {.fd = f->config.report_fd, .events = POLLIN};
+    uint64_t count;
+
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    assert_int_equal(read(f->config.report_fd, &count, sizeof(count)), sizeof(count));
+}
+
 static void wait_for_phase(struct fixture *f, enum runner_phase phase)
 {
-    while (runner_phase(f->runner) < phase) {
-        struct pollfd p = {.fd = f->config.report_fd, .events = POLLIN};
-        uint64_t count;
+    while (runner_phase(f->runner) < phase)
+        await_report(f);
+}
 
-        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
-        assert_int_equal(read(f->config.report_fd, &count, sizeof(count)), sizeof(count));
-    }
+static int accept_one(const struct fixture *f)
+{
+    int fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+    assert_true(fd >= 0);
+    return fd;
 }
 
 /* Up to the word to start. */
-static void start(struct fixture *f, uint64_t n_messages, double interval)
+static void start_share(struct fixture *f, const struct share *share)
 {
-    const struct share share = {
-        .step = 1, .n_links = 1, .n_messages = n_messages, .interval = interval};
-
-    target_config_init(&f->config.link.target, &clock_system, &f->options);
-    assert_int_equal(runner_new(&f->runner, &f->config, &share), 0);
+    target_config_init(&f->config.link.target, f->config.clock, &f->options);
+    assert_int_equal(runner_new(&f->runner, &f->config, share), 0);
     assert_int_equal(runner_start(f->runner), 0);
-    f->peer_fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(f->peer_fd >= 0);
+    f->peer_fd = accept_one(f);
+    if (share->n_links > 1)
+        f->second_fd = accept_one(f);
     wait_for_phase(f, RUNNER_STANDBY);
     f->config.start = clock_now(&clock_system);
     runner_command(f->runner, RUNNER_GO);
 }
 
-/* Answers one message; false at the end of the stream. */
-static bool serve(struct fixture *f)
+static void start(struct fixture *f, uint64_t n_messages, double interval)
+{
+    const struct share share = {
+        .step = 1, .n_links = 1, .n_messages = n_messages, .interval = interval};
+
+    start_share(f, &share);
+}
+
+static void await_message(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+}
+
+/* Answers one message on this connection; false at the end of the stream. */
+static bool serve_fd(int fd)
 {
     char uuid[TEXT_UUID_LEN], reply[TEXT_REPLY_MAX];
     size_t have = 0, len;
 
     while (have < sizeof(uuid)) {
-        struct pollfd p = {.fd = f->peer_fd, .events = POLLIN};
         ssize_t n;
 
-        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
-        n = read(f->peer_fd, uuid + have, sizeof(uuid) - have);
+        await_message(fd);
+        n = read(fd, uuid + have, sizeof(uuid) - have);
         if (n <= 0)
             return false;
         have += (size_t)n;
     }
     len = text_reply_format(reply, uuid, 1);
-    assert_int_equal(write(f->peer_fd, reply, len), len);
+    assert_int_equal(write(fd, reply, len), len);
     return true;
+}
+
+static bool serve(struct fixture *f)
+{
+    return serve_fd(f->peer_fd);
+}
+
+/* Whether there is one of that kind among what the thread has told; those before it are gone. */
+static bool find_record(struct fixture *f, enum record_kind kind)
+{
+    struct ring *ring = &f->runner->tally.ring;
+    const struct record *record;
+
+    while ((record = ring_peek(ring)) != NULL && record->kind != kind)
+        ring_release(ring);
+    if (record)
+        ring_release(ring);
+    return record != NULL;
+}
+
+static void await_record(struct fixture *f, enum record_kind kind)
+{
+    while (!find_record(f, kind))
+        await_report(f);
+}
+
+static void take_snapshot(struct fixture *f, struct result *ret)
+{
+    runner_ask_snapshot(f->runner, ret);
+    while (!runner_has_snapshot(f->runner))
+        await_report(f);
+}
+
+/* Has the runner take a turn. */
+static void have_it_look(struct fixture *f)
+{
+    struct result ignored;
+
+    assert_int_equal(result_init(&ignored), 0);
+    take_snapshot(f, &ignored);
+    result_deinit(&ignored);
 }
 
 static const struct result *finish(struct fixture *f)
@@ -187,6 +255,66 @@ static void test_open_loop_sends_what_was_due_meanwhile(void **state)
     assert_true(hist_min(r->response) > 0);
 }
 
+/* Its load ends after the sweep that finds the message overdue. */
+static void test_open_loop_ends_though_the_server_says_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+
+    f->options.count = 20;
+    f->options.arrivals = ARRIVALS_FIXED;
+    f->options.timeout = 10 * NSEC_PER_MSEC;
+    start(f, 20, 2e6);
+    r = finish(f);
+    assert_int_equal(r->sent, 1);
+    assert_int_equal(r->lost, 1);
+    assert_int_equal(r->not_sent, 19);
+}
+
+static atomic_ullong clock_ahead;
+
+static nsec_t now_ahead(void *ctx)
+{
+    (void)ctx;
+    return clock_now(&clock_system) + atomic_load(&clock_ahead);
+}
+
+/* Moves the runner's clock on. */
+static void jump(struct fixture *f, nsec_t by)
+{
+    atomic_fetch_add(&clock_ahead, by);
+    have_it_look(f);
+}
+
+/* The first connection's message gets no reply; that of the second is under way when this is found,
+ * and is waited for. */
+static void test_closed_loop_waits_for_those_that_are_not_overdue(void **state)
+{
+    const struct clock_ops ops = {.now = now_ahead, .real = clock_system.ops->real};
+    const struct clock_src clock = {.ops = &ops, .ctx = clock_system.ctx};
+    const struct share share = {.step = 1, .n_links = 2, .n_messages = 1000};
+    struct fixture *f = *state;
+    const struct result *r;
+
+    atomic_store(&clock_ahead, 0);
+    f->config.clock = &clock;
+    f->options.count = 1000;
+    f->options.timeout = 1000 * NSEC_PER_SEC;
+    start_share(f, &share);
+    await_message(f->second_fd);    /* and that of the first is out, too */
+    jump(f, 600 * NSEC_PER_SEC);
+    assert_true(serve_fd(f->second_fd));
+    await_message(f->second_fd);
+    jump(f, 401 * NSEC_PER_SEC);
+    await_record(f, RECORD_NOTICE);
+    assert_true(serve_fd(f->second_fd));
+    assert_false(serve_fd(f->second_fd));
+    r = finish(f);
+    assert_int_equal(r->sent, 3);
+    assert_int_equal(r->received, 2);
+    assert_int_equal(r->lost, 1);
+}
+
 static void test_drain_waits_for_the_reply(void **state)
 {
     struct fixture *f = *state;
@@ -244,14 +372,7 @@ static void test_snapshot_is_a_copy_of_what_there_is(void **state)
     start(f, UINT64_MAX, 0);
     for (int i = 0; i < 5; i++)
         assert_true(serve(f));
-    runner_ask_snapshot(f->runner, &sum);
-    while (!runner_has_snapshot(f->runner)) {
-        struct pollfd p = {.fd = f->config.report_fd, .events = POLLIN};
-        uint64_t count;
-
-        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
-        assert_int_equal(read(f->config.report_fd, &count, sizeof(count)), sizeof(count));
-    }
+    take_snapshot(f, &sum);
     assert_in_range(sum.received, 4, 5);
     assert_int_equal(hist_count(sum.response), sum.received);
     runner_command(f->runner, RUNNER_ABORT);
@@ -267,6 +388,8 @@ int main(void)
         IN(test_descriptors_are_as_many_as_announced),
         IN(test_closed_loop_ends_with_its_share),
         IN(test_open_loop_sends_what_was_due_meanwhile),
+        IN(test_open_loop_ends_though_the_server_says_nothing),
+        IN(test_closed_loop_waits_for_those_that_are_not_overdue),
         IN(test_drain_waits_for_the_reply),
         IN(test_abort_does_not_wait),
         IN(test_weaker_command_does_not_take_back_an_abort),

@@ -132,6 +132,13 @@ static int setup_native(void **state)
                                                .arrivals = ARRIVALS_FIXED});
 }
 
+static int setup_large(void **state)
+{
+    return setup_with(state, &(struct options){.protocol = PROTOCOL_NATIVE,
+                                               .arrivals = ARRIVALS_FIXED,
+                                               .size = PROTO_PADDING_MAX});
+}
+
 static int teardown(void **state)
 {
     struct fixture *f = *state;
@@ -262,10 +269,10 @@ static void test_overdue_message_may_still_be_answered_late(void **state)
     server_read_uuid(f, uuid);
     f->clock.now += TIMEOUT - 1;
     assert_false(sweep(f));
-    assert_true(swarm_is_hopeful(&f->swarm));
+    assert_true(swarm_is_hopeful(&f->swarm, f->clock.now));
     f->clock.now += 1;
     assert_true(sweep(f));
-    assert_false(swarm_is_hopeful(&f->swarm));
+    assert_false(swarm_is_hopeful(&f->swarm, f->clock.now));
     assert_int_equal(result(f)->lost, 0);
 
     f->clock.now += 10;
@@ -549,15 +556,19 @@ static void test_server_that_goes_on_stopping_is_given_the_timeout(void **state)
 
 /* ---- Native ---- */
 
-static void test_idle_connection_is_kept_alive(void **state)
+/* A server that takes all that our options ask for. */
+static void open_native(struct fixture *f, uint32_t idle_timeout_ms)
 {
-    const struct proto_welcome welcome = {.version = 1, .rx_buffer = 1000, .tx_buffer = 1000,
-                                          .idle_timeout_ms = 900};
-    struct fixture *f = *state;
+    const struct proto_welcome welcome = {
+        .version = 1,
+        .max_request_padding = PROTO_PADDING_MAX,
+        .max_reply_padding = PROTO_PADDING_MAX,
+        .rx_buffer = 1000,
+        .tx_buffer = 1000,
+        .idle_timeout_ms = idle_timeout_ms,
+    };
     char hello[PROTO_HELLO_MAX], line[PROTO_WELCOME_MAX + 1];
-    uint8_t frame[PROTO_HEADER_LEN], keep_alive[PROTO_HEADER_LEN];
 
-    proto_keepalive_encode(keep_alive, PROTO_KEEPALIVE);
     (void)swarm_open(&f->swarm, f->clock.now);
     turn(f);
     server_accept(f);
@@ -566,7 +577,54 @@ static void test_idle_connection_is_kept_alive(void **state)
     server_say(f, line);
     turn(f);
     assert_int_equal(f->swarm.links[0].state, LINK_UP);
+}
 
+/* What it has not answered by the time that is waited for a reply will not come. */
+static void test_nothing_is_hoped_for_of_a_server_that_said_goodbye(void **state)
+{
+    uint8_t goodbye[PROTO_NOTICE_MAX];
+    struct fixture *f = *state;
+    size_t len = proto_notice_encode(goodbye, PROTO_GOODBYE, PROTO_REASON_STOPPING, "");
+
+    open_native(f, 0);
+    push(f);
+    assert_int_equal(write(f->peer_fd, goodbye, len), len);
+    turn(f);
+    push(f);
+    assert_true(swarm_is_hopeful(&f->swarm, f->clock.now));
+    f->clock.now += TIMEOUT;
+    assert_true(sweep(f));
+    assert_false(swarm_is_hopeful(&f->swarm, f->clock.now));
+}
+
+/* No reply is due to it, but the server would have to read it first. */
+static void test_message_that_is_half_out_is_waited_for_as_long_as_a_reply(void **state)
+{
+    struct fixture *f = *state;
+    int size = 1;
+
+    open_native(f, 0);
+    assert_int_equal(setsockopt(f->swarm.links[0].fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
+                     0);
+    push(f);
+    assert_true(f->swarm.links[0].target.tx_offset > 0);
+    assert_int_equal(f->swarm.next_sweep, START + TIMEOUT);
+    f->clock.now += TIMEOUT - 1;
+    assert_false(sweep(f));
+    assert_int_equal(f->swarm.next_sweep, f->clock.now + NSEC_PER_MSEC);
+    assert_true(swarm_is_hopeful(&f->swarm, f->clock.now));
+    f->clock.now += NSEC_PER_MSEC;
+    assert_true(sweep(f));
+    assert_false(swarm_is_hopeful(&f->swarm, f->clock.now));
+}
+
+static void test_idle_connection_is_kept_alive(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t frame[PROTO_HEADER_LEN], keep_alive[PROTO_HEADER_LEN];
+
+    proto_keepalive_encode(keep_alive, PROTO_KEEPALIVE);
+    open_native(f, 900);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(f->swarm.next_sweep, f->clock.now + 300 * NSEC_PER_MSEC);
         f->clock.now = f->swarm.next_sweep;
@@ -622,6 +680,8 @@ int main(void)
         IN(setup_finite, test_stopping_server_is_connected_to_again_in_any_run),
         IN(setup_finite, test_server_that_stopped_for_good_ends_a_run_with_an_end),
         IN(setup_finite, test_server_that_goes_on_stopping_is_given_the_timeout),
+        IN(setup_native, test_nothing_is_hoped_for_of_a_server_that_said_goodbye),
+        IN(setup_large, test_message_that_is_half_out_is_waited_for_as_long_as_a_reply),
         IN(setup_native, test_idle_connection_is_kept_alive),
         IN(setup_connect, test_each_message_has_a_connection_of_its_own),
     };
