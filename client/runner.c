@@ -16,6 +16,10 @@
  * the due times and costs no memory. */
 #define WAITING_MAX 16384
 
+/* So many messages are taken from the schedule before the thread looks up: where more are due than
+ * it can handle, it still hears a command. */
+#define TAKE_MAX 4096
+
 static bool is_closed_loop(const struct runner *r)
 {
     return r->config->options->arrivals == ARRIVALS_CLOSED;
@@ -102,7 +106,7 @@ static void take_due(struct runner *r, nsec_t now)
 {
     nsec_t due;
 
-    while (!is_backed_up(r) && pacer_take(&r->pacer, now, &due)) {
+    for (int i = 0; i < TAKE_MAX && !is_backed_up(r) && pacer_take(&r->pacer, now, &due); i++) {
         struct link *l = &r->swarm.links[r->next_link];
 
         r->next_link = r->next_link + 1 == r->share.n_links ? 0 : r->next_link + 1;
@@ -126,9 +130,22 @@ static nsec_t last_call(const struct runner *r)
     return nsec_add(r->pacer.end, r->config->options->timeout);
 }
 
+/* What was due before @until and is still in the schedule is never sent; the first of it may be
+ * warm-up. */
+static void skip_backlog(struct runner *r, nsec_t until)
+{
+    const struct swarm *s = &r->swarm;
+    uint64_t n_early = pacer_skip(&r->pacer, MIN(until, s->omit_until));
+    uint64_t n = pacer_skip(&r->pacer, until);
+    uint64_t n_first = s->n_omit > s->n_pushed ? MIN(s->n_omit - s->n_pushed, n) : 0;
+
+    r->tally.result.omitted += n_early + n_first;
+    r->tally.result.not_sent += n - n_first;
+}
+
 static void give_up_backlog(struct runner *r, nsec_t now)
 {
-    r->tally.result.not_sent += pacer_skip(&r->pacer, r->pacer.end);
+    skip_backlog(r, r->pacer.end);
     swarm_drain(&r->swarm, now);
 }
 
@@ -198,9 +215,11 @@ static void drain(struct runner *r, nsec_t now)
 {
     if (r->swarm.is_ending)
         return;
-    swarm_drain(&r->swarm, now);
-    if (r->own_phase != RUNNER_RUNNING)
+    if (r->own_phase == RUNNER_RUNNING)
+        skip_backlog(r, now);
+    else
         r->is_over = true;
+    swarm_drain(&r->swarm, now);
 }
 
 static void obey(struct runner *r)

@@ -27,6 +27,7 @@ struct fixture {
     int listen_fd;
     int peer_fd;                    /* of the first connection */
     int second_fd;
+    nsec_t late;                    /* the word to start comes so long after the start [ns] */
 };
 
 static int setup(void **state)
@@ -105,7 +106,7 @@ static void start_share(struct fixture *f, const struct share *share)
     if (share->n_links > 1)
         f->second_fd = accept_one(f);
     wait_for_phase(f, RUNNER_STANDBY);
-    f->config.start = clock_now(&clock_system);
+    f->config.start = clock_now(&clock_system) - f->late;
     runner_command(f->runner, RUNNER_GO);
 }
 
@@ -315,6 +316,43 @@ static void test_closed_loop_waits_for_those_that_are_not_overdue(void **state)
     assert_int_equal(r->lost, 1);
 }
 
+/* A thousand million messages a second are due, and the schedule holds back what the connection
+ * does not take. */
+static void test_drain_counts_all_that_was_due(void **state)
+{
+    const struct share share = {
+        .step = 1, .n_links = 1, .n_messages = UINT64_MAX, .n_omit = 100000, .interval = 1};
+    struct fixture *f = *state;
+    const struct result *r;
+
+    f->options.arrivals = ARRIVALS_FIXED;
+    f->options.timeout = NSEC_PER_MSEC;
+    f->late = NSEC_PER_SEC;
+    start_share(f, &share);
+    wait_for_phase(f, RUNNER_RUNNING);
+    runner_command(f->runner, RUNNER_DRAIN);
+    r = finish(f);
+    assert_int_equal(r->omitted, share.n_omit);
+    assert_true(r->not_sent >= f->late - share.n_omit);
+}
+
+/* Nothing of what is due can be sent, and to count it one by one takes an hour. */
+static void test_drain_is_heard_in_an_outage_whatever_the_rate(void **state)
+{
+    struct fixture *f = *state;
+
+    f->options.arrivals = ARRIVALS_FIXED;
+    f->late = 100 * NSEC_PER_SEC;
+    start(f, UINT64_MAX, 1);
+    wait_for_phase(f, RUNNER_RUNNING);
+    fd_closep(&f->listen_fd);
+    fd_closep(&f->peer_fd);
+    await_record(f, RECORD_OUTAGE);
+    have_it_look(f);                /* and begin to count */
+    runner_command(f->runner, RUNNER_DRAIN);
+    assert_true(finish(f)->not_sent >= f->late);
+}
+
 static void test_drain_waits_for_the_reply(void **state)
 {
     struct fixture *f = *state;
@@ -390,6 +428,8 @@ int main(void)
         IN(test_open_loop_sends_what_was_due_meanwhile),
         IN(test_open_loop_ends_though_the_server_says_nothing),
         IN(test_closed_loop_waits_for_those_that_are_not_overdue),
+        IN(test_drain_counts_all_that_was_due),
+        IN(test_drain_is_heard_in_an_outage_whatever_the_rate),
         IN(test_drain_waits_for_the_reply),
         IN(test_abort_does_not_wait),
         IN(test_weaker_command_does_not_take_back_an_abort),
