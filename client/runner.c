@@ -249,7 +249,7 @@ static void obey(struct runner *r)
 
 /* ---- Waiting ---- */
 
-static nsec_t next_deadline(const struct runner *r)
+static nsec_t next_deadline(const struct runner *r, nsec_t now)
 {
     nsec_t next = r->swarm.next_sweep;
 
@@ -259,7 +259,9 @@ static nsec_t next_deadline(const struct runner *r)
         next = MIN(next, last_call(r));
         return is_backed_up(r) ? next : MIN(next, pacer_next(&r->pacer));
     }
-    return MIN(next, r->swarm.n_pushed == 0 ? r->pacer.start : r->pacer.end);
+    if (pacer_is_done(&r->pacer, now))
+        return next;                /* the last replies are waited for */
+    return MIN(next, now < r->pacer.start ? r->pacer.start : r->pacer.end);
 }
 
 /* Return: how many events there are, without a wait; r->tally.last_look is the time. */
@@ -294,11 +296,10 @@ static int sleep_until(struct runner *r, struct epoll_event *events, nsec_t unti
  * sleeps in between. A thread that sleeps pays for being woken up, which can take longer than the
  * network.
  */
-static int wait_for_events(struct runner *r, struct epoll_event *events)
+static int wait_for_events(struct runner *r, struct epoll_event *events, nsec_t now)
 {
     nsec_t spin = r->config->options->busy_poll;
-    nsec_t deadline = next_deadline(r);
-    nsec_t now;
+    nsec_t deadline = next_deadline(r, now);
     int n;
 
     if (spin == 0)
@@ -328,7 +329,7 @@ static void *run(void *arg)
     tally_begin(&r->tally);
     turn(r, now);
     while (!r->is_over) {
-        int n = wait_for_events(r, events);
+        int n = wait_for_events(r, events, now);
 
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr == &r->timer)

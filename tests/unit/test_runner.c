@@ -316,6 +316,31 @@ static void test_closed_loop_waits_for_those_that_are_not_overdue(void **state)
     assert_int_equal(r->lost, 1);
 }
 
+static atomic_int n_clock_readings;
+
+static nsec_t count_reading(void *ctx)
+{
+    (void)ctx;
+    atomic_fetch_add(&n_clock_readings, 1);
+    return clock_now(&clock_system);
+}
+
+/* Each turn of the thread reads the clock, so one that spins reads it 10^5 times meanwhile. */
+static void test_closed_loop_sleeps_until_the_last_reply(void **state)
+{
+    const struct clock_ops ops = {.now = count_reading, .real = clock_system.ops->real};
+    const struct clock_src clock = {.ops = &ops, .ctx = clock_system.ctx};
+    struct fixture *f = *state;
+
+    atomic_store(&n_clock_readings, 0);
+    f->config.clock = &clock;
+    f->options.duration = 200 * NSEC_PER_MSEC;
+    f->options.timeout = 400 * NSEC_PER_MSEC;
+    start(f, UINT64_MAX, 0);
+    assert_int_equal(finish(f)->lost, 1);
+    assert_true(atomic_load(&n_clock_readings) < 1000);
+}
+
 /* A thousand million messages a second are due, and the schedule holds back what the connection
  * does not take. */
 static void test_drain_counts_all_that_was_due(void **state)
@@ -428,6 +453,7 @@ int main(void)
         IN(test_open_loop_sends_what_was_due_meanwhile),
         IN(test_open_loop_ends_though_the_server_says_nothing),
         IN(test_closed_loop_waits_for_those_that_are_not_overdue),
+        IN(test_closed_loop_sleeps_until_the_last_reply),
         IN(test_drain_counts_all_that_was_due),
         IN(test_drain_is_heard_in_an_outage_whatever_the_rate),
         IN(test_drain_waits_for_the_reply),
