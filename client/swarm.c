@@ -60,6 +60,19 @@ static void lose(struct swarm *s, struct link *l, const struct request *q, enum 
     tally_lost(s->config.tally, l, q, kind, now);
 }
 
+/* It is not in the ring any more. One that was sent on an earlier connection is in the count of
+ * those. */
+static void give_up_waiting(struct swarm *s, struct link *l, const struct request *q, nsec_t now)
+{
+    if (q->resent) {
+        lose(s, l, q, RECORD_LOST, now);
+        return;
+    }
+    s->n_open--;
+    l->n_not_sent++;
+    tally_not_sent(s->config.tally, q);
+}
+
 /* Nothing of what was sent will be answered, nothing of what waits can be sent. */
 static void give_up(struct swarm *s, struct link *l, nsec_t now)
 {
@@ -76,13 +89,7 @@ static void give_up(struct swarm *s, struct link *l, nsec_t now)
 
         inflight_advance(f);
         inflight_pop(f, 1);
-        if (q.resent) {
-            lose(s, l, &q, RECORD_LOST, now);
-            continue;
-        }
-        s->n_open--;
-        l->n_not_sent++;
-        tally_not_sent(s->config.tally, &q);
+        give_up_waiting(s, l, &q, now);
     }
 }
 
@@ -599,8 +606,7 @@ void swarm_drain(struct swarm *s, nsec_t now)
             continue;
         }
         while (inflight_n_waiting(f) > n_kept) {
-            s->n_open--;
-            tally_not_sent(s->config.tally, inflight_drop_newest(f));
+            give_up_waiting(s, l, inflight_drop_newest(f), now);
         }
     }
     expect_deadline(s, now);

@@ -368,6 +368,30 @@ static void test_drain_gives_up_what_waits_and_expects_what_was_sent(void **stat
     assert_int_equal(result(f)->sent, 1);
 }
 
+/* One of two was sent again on the new connection; the other waits there, as text takes one at a
+ * time, but it left on the first. */
+static void test_drain_counts_what_was_to_be_sent_again_as_lost(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    f->link.target.in_flight = 2;
+    open_all(f);
+    push(f);
+    push(f);
+    assert_int_equal(result(f)->sent, 2);
+    f->link.target.in_flight = 1;
+    server_read_uuid(f, uuid);
+    server_read_uuid(f, uuid);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    assert_int_equal(result(f)->resent, 2);
+    swarm_drain(&f->swarm, f->clock.now);
+    assert_int_equal(result(f)->not_sent, 0);
+    assert_int_equal(result(f)->lost, 1);
+    assert_int_equal(f->swarm.n_open, 1);
+}
+
 static void test_close_counts_the_unanswered_as_lost(void **state)
 {
     struct fixture *f = *state;
@@ -671,6 +695,7 @@ int main(void)
         IN(setup_finite, test_wrong_reply_is_counted_and_the_right_one_awaited),
         IN(setup_endless, test_refused_first_connection_ends_any_run),
         IN(setup_endless, test_drain_gives_up_what_waits_and_expects_what_was_sent),
+        IN(setup_endless, test_drain_counts_what_was_to_be_sent_again_as_lost),
         IN(setup_endless, test_close_counts_the_unanswered_as_lost),
         IN(setup_endless, test_closed_connection_is_made_anew_and_the_message_sent_again),
         IN(setup_endless, test_reset_connection_loses_its_messages),
