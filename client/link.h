@@ -69,7 +69,8 @@ struct link {
     uint64_t n_lost;                /* in this outage */
     uint64_t n_resent;
     uint64_t n_not_sent;
-    char reason[LINK_FAILURE_SIZE]; /* of this outage, and of the last failure */
+    char reason[LINK_FAILURE_SIZE]; /* of the last failure */
+    char outage_reason[LINK_FAILURE_SIZE];  /* of the one that began this outage */
 };
 
 /* @epoll_fd gets the link's descriptors with the link's address as data. */

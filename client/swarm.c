@@ -107,6 +107,7 @@ static void begin_outage(struct swarm *s, struct link *l, nsec_t since, nsec_t n
     l->down_since = since;
     l->is_out = false;
     l->n_lost = l->n_resent = l->n_not_sent = 0;
+    memcpy(l->outage_reason, l->reason, sizeof(l->outage_reason));
     if (is_endless(s))              /* else either nobody notices, or the run ends with a line */
         tally_text(s->config.tally, RECORD_OUTAGE, l, now, l->reason);
 }

@@ -152,7 +152,7 @@ void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
         .n_not_sent = l->n_not_sent,
     };
 
-    (void)snprintf(outage.reason, sizeof(outage.reason), "%s", l->reason);
+    (void)snprintf(outage.reason, sizeof(outage.reason), "%s", l->outage_reason);
     result_add_outage(&t->result, &outage);
     l->down_since = 0;
     if (!record || !is_over)

@@ -487,6 +487,8 @@ static void test_outage_is_tried_again_and_has_a_length(void **state)
     assert_int_equal(result(f)->n_outages, 1);
     assert_int_equal(result(f)->outages[0].length, f->clock.now - START);
     assert_int_equal(result(f)->outages[0].n_not_sent, 1);
+    /* Not that of the last try, which was that nobody listened. */
+    assert_non_null(strstr(result(f)->outages[0].reason, "closed by the server"));
 }
 
 /* It may be starting over and over: that is one outage, and no reason to ask it all the time. */
