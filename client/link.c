@@ -176,9 +176,10 @@ int link_expire(struct link *l, nsec_t now)
     return -ETIMEDOUT;
 }
 
-void link_is_up(struct link *l)
+void link_is_up(struct link *l, nsec_t now)
 {
     l->state = LINK_UP;
+    l->up_since = now;
     l->deadline = NSEC_NEVER;
 }
 

@@ -65,6 +65,7 @@ struct link {
     nsec_t deadline;                /* connecting or greeting ends, or a new try begins; or NEVER */
     nsec_t began;                   /* when connecting to this address began [ns] */
     nsec_t connect_time;            /* how long that took, once it is done [ns] */
+    nsec_t up_since;                /* the greeting was over [ns] */
     struct tcp_evidence evidence;
     uint64_t n_lost;                /* in this outage */
     uint64_t n_resent;
@@ -106,7 +107,7 @@ bool link_may_try_text(const struct link *l);
 int link_try_text(struct link *l, nsec_t now);
 
 /* The greeting is over. */
-void link_is_up(struct link *l);
+void link_is_up(struct link *l, nsec_t now);
 
 /* Waits for room in the socket as long as there is something to send. */
 void link_arm(struct link *l);

@@ -225,7 +225,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
 {
     struct tally *tally = s->config.tally;
 
-    link_is_up(l);
+    link_is_up(l, now);
     l->is_known = true;
     l->is_told = false;
     l->is_out = false;
@@ -236,7 +236,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
         s->has_greeted = true;
         tally_connected(tally, l, now);
     }
-    /* In text nothing was said yet: the first reply ends the outage. */
+    /* In text nothing was said yet: with the first reply it turns out that the outage is over. */
     if (l->down_since > 0 && l->target.native)
         tally_outage(tally, l, now, true);
 }
@@ -378,7 +378,7 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
     case TARGET_REPLY:
         s->n_open--;
         if (unlikely(l->down_since > 0))
-            tally_outage(s->config.tally, l, read->now, true);
+            tally_outage(s->config.tally, l, l->up_since, true);
         tally_reply(s->config.tally, l, event, read);
         return true;
     case TARGET_MISSING:
