@@ -211,10 +211,18 @@ static void take_snapshot(struct runner *r)
     signal_eventfd(r->config->report_fd);
 }
 
+/* No reply came then, but there was something to be learnt from that. */
+static void measured_until(struct runner *r, nsec_t now)
+{
+    if (r->own_phase == RUNNER_RUNNING)
+        r->tally.result.ended = MAX(r->tally.result.ended, now);
+}
+
 static void drain(struct runner *r, nsec_t now)
 {
     if (r->swarm.is_ending)
         return;
+    measured_until(r, now);
     if (r->own_phase == RUNNER_RUNNING)
         skip_backlog(r, now);
     else
@@ -224,14 +232,17 @@ static void drain(struct runner *r, nsec_t now)
 
 static void obey(struct runner *r)
 {
-    nsec_t now = clock_now(r->config->clock);
+    enum runner_command command;
     uint64_t count;
+    nsec_t now;
 
     (void)!read(r->wake_fd, &count, sizeof(count));
     if (atomic_load_explicit(&r->wants_snapshot, memory_order_acquire))
         take_snapshot(r);
 
-    switch ((enum runner_command)atomic_load_explicit(&r->command, memory_order_acquire)) {
+    command = (enum runner_command)atomic_load_explicit(&r->command, memory_order_acquire);
+    now = clock_now(r->config->clock);
+    switch (command) {
     case RUNNER_WAIT:
         return;
     case RUNNER_GO:
@@ -242,6 +253,7 @@ static void obey(struct runner *r)
         drain(r, now);
         return;
     case RUNNER_ABORT:
+        measured_until(r, now);
         r->is_over = true;
         return;
     }
@@ -346,9 +358,9 @@ static void *run(void *arg)
             turn(r, now);
     }
 
-    /* A message that is lost was waited for until now. */
-    if (r->tally.result.began > 0 && r->swarm.n_open > 0)
-        r->tally.result.ended = now;
+    /* A message that is lost was waited for until now, and so was a server that is away. */
+    if (r->swarm.n_open > 0 || swarm_has_outage(&r->swarm))
+        measured_until(r, now);
     swarm_close(&r->swarm, now);
     set_phase(r, RUNNER_OVER);
     return NULL;

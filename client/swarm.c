@@ -592,6 +592,15 @@ bool swarm_is_hopeful(const struct swarm *s, nsec_t now)
     return false;
 }
 
+bool swarm_has_outage(const struct swarm *s)
+{
+    for (uint32_t i = 0; i < s->config.n_links; i++) {
+        if (s->links[i].down_since > 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- The end ---- */
 
 void swarm_drain(struct swarm *s, nsec_t now)

@@ -80,6 +80,9 @@ bool swarm_sweep(struct swarm *s, nsec_t now);
  * swarm_flush(). */
 bool swarm_is_hopeful(const struct swarm *s, nsec_t now);
 
+/* Whether a connection is lost and not yet back. */
+bool swarm_has_outage(const struct swarm *s);
+
 /* Nothing new leaves any more; what is due and has not left is given up. */
 void swarm_drain(struct swarm *s, nsec_t now);
 

@@ -395,6 +395,41 @@ static void test_drain_waits_for_the_reply(void **state)
     assert_int_equal(r->lost, 0);
 }
 
+/* The last reply is from the beginning; what follows is time without a message being due. */
+static void test_run_lasts_until_it_is_told_to_end(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+    nsec_t told;
+
+    f->options.arrivals = ARRIVALS_FIXED;
+    start(f, UINT64_MAX, 1e15);
+    assert_true(serve(f));
+    while (!find_record(f, RECORD_REPLY))
+        have_it_look(f);
+    told = clock_now(&clock_system);
+    runner_command(f->runner, RUNNER_DRAIN);
+    r = finish(f);
+    assert_int_equal(r->received, 1);
+    assert_true(r->ended >= told);
+}
+
+static void test_run_lasts_as_long_as_its_outage(void **state)
+{
+    struct fixture *f = *state;
+    const struct result *r;
+
+    start(f, UINT64_MAX, 0);
+    assert_true(serve(f));
+    fd_closep(&f->listen_fd);
+    fd_closep(&f->peer_fd);
+    await_record(f, RECORD_OUTAGE);
+    runner_command(f->runner, RUNNER_DRAIN);
+    r = finish(f);
+    assert_int_equal(r->n_outages, 1);
+    assert_true(r->ended >= r->outages[0].began + r->outages[0].length);
+}
+
 static void test_abort_does_not_wait(void **state)
 {
     struct fixture *f = *state;
@@ -457,6 +492,8 @@ int main(void)
         IN(test_drain_counts_all_that_was_due),
         IN(test_drain_is_heard_in_an_outage_whatever_the_rate),
         IN(test_drain_waits_for_the_reply),
+        IN(test_run_lasts_until_it_is_told_to_end),
+        IN(test_run_lasts_as_long_as_its_outage),
         IN(test_abort_does_not_wait),
         IN(test_weaker_command_does_not_take_back_an_abort),
         IN(test_snapshot_is_a_copy_of_what_there_is),
