@@ -136,6 +136,10 @@ static int try_next_address(struct link *l, nsec_t now, int error)
 int link_open(struct link *l, nsec_t now)
 {
     l->n_addr = 0;
+    /* What took no hello may have been a server on its way out, or a proxy without one; but where
+     * each message has its connection, what was found out once has to do. */
+    if (l->down_since > 0)
+        l->target.text_only = l->config->target.protocol == PROTOCOL_TEXT;
     return try_addresses(l, now);
 }
 

@@ -54,6 +54,7 @@ struct link {
     bool is_dirty;                  /* in the list of those to be flushed */
     bool is_told;                   /* the server said that it stops */
     bool is_known;                  /* it was up before: a loss is an outage */
+    bool was_native;                /* and spoke that protocol before its outage */
     bool is_out;                    /* an outage that is no matter of moments: nothing waits for
                                      * its end */
     struct target target;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -221,6 +222,25 @@ static nsec_t idle_deadline(const struct link *l)
     return l->target.native && gap > 0 ? l->target.last_tx + gap : NSEC_NEVER;
 }
 
+static const char *name_protocol(bool native)
+{
+    return native ? "the native protocol" : "text";
+}
+
+/* The server answers again, and has been there since @since. */
+static void end_outage(struct swarm *s, struct link *l, nsec_t since)
+{
+    char text[RECORD_TEXT_SIZE];
+
+    tally_outage(s->config.tally, l, since, true);
+    if (l->target.native == l->was_native)
+        return;
+    (void)snprintf(text, sizeof(text), "connected again, in %s: before it was %s",
+                   name_protocol(l->target.native), name_protocol(l->was_native));
+    tally_text(s->config.tally, RECORD_NOTICE, l, since, text);
+    l->was_native = l->target.native;
+}
+
 static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
 {
     struct tally *tally = s->config.tally;
@@ -237,8 +257,10 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
         tally_connected(tally, l, now);
     }
     /* In text nothing was said yet: with the first reply it turns out that the outage is over. */
-    if (l->down_since > 0 && l->target.native)
-        tally_outage(tally, l, now, true);
+    if (l->down_since == 0)
+        l->was_native = l->target.native;
+    else if (l->target.native)
+        end_outage(s, l, now);
 }
 
 /* With a new connection for each message, links open when there is one. */
@@ -378,7 +400,7 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
     case TARGET_REPLY:
         s->n_open--;
         if (unlikely(l->down_since > 0))
-            tally_outage(s->config.tally, l, l->up_since, true);
+            end_outage(s, l, l->up_since);
         tally_reply(s->config.tally, l, event, read);
         return true;
     case TARGET_MISSING:

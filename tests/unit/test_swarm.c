@@ -132,6 +132,12 @@ static int setup_native(void **state)
                                                .arrivals = ARRIVALS_FIXED});
 }
 
+static int setup_auto(void **state)
+{
+    return setup_with(state, &(struct options){.protocol = PROTOCOL_AUTO,
+                                               .arrivals = ARRIVALS_FIXED});
+}
+
 static int setup_large(void **state)
 {
     return setup_with(state, &(struct options){.protocol = PROTOCOL_NATIVE,
@@ -585,8 +591,17 @@ static void test_server_that_goes_on_stopping_is_given_the_timeout(void **state)
 
 /* ---- Native ---- */
 
-/* A server that takes all that our options ask for. */
-static void open_native(struct fixture *f, uint32_t idle_timeout_ms)
+static void server_read_hello(struct fixture *f)
+{
+    char hello[PROTO_HELLO_MAX];
+
+    server_accept(f);
+    assert_true(read(f->peer_fd, hello, sizeof(hello)) > 0);
+    assert_memory_equal(hello, "tcptimer-hello", strlen("tcptimer-hello"));
+}
+
+/* As one that takes all that our options ask for. */
+static void server_welcome(struct fixture *f, uint32_t idle_timeout_ms)
 {
     const struct proto_welcome welcome = {
         .version = 1,
@@ -596,16 +611,20 @@ static void open_native(struct fixture *f, uint32_t idle_timeout_ms)
         .tx_buffer = 1000,
         .idle_timeout_ms = idle_timeout_ms,
     };
-    char hello[PROTO_HELLO_MAX], line[PROTO_WELCOME_MAX + 1];
+    char line[PROTO_WELCOME_MAX + 1];
 
-    (void)swarm_open(&f->swarm, f->clock.now);
-    turn(f);
-    server_accept(f);
-    assert_true(read(f->peer_fd, hello, sizeof(hello)) > 0);
+    server_read_hello(f);
     line[proto_welcome_encode(line, &welcome)] = '\0';
     server_say(f, line);
     turn(f);
     assert_int_equal(f->swarm.links[0].state, LINK_UP);
+}
+
+static void open_native(struct fixture *f, uint32_t idle_timeout_ms)
+{
+    (void)swarm_open(&f->swarm, f->clock.now);
+    turn(f);
+    server_welcome(f, idle_timeout_ms);
 }
 
 /* What it has not answered by the time that is waited for a reply will not come. */
@@ -645,6 +664,75 @@ static void test_message_that_is_half_out_is_waited_for_as_long_as_a_reply(void 
     f->clock.now += NSEC_PER_MSEC;
     assert_true(sweep(f));
     assert_false(swarm_is_hopeful(&f->swarm, f->clock.now));
+}
+
+/* The first of that kind that was told; those before it are gone. */
+static const char *next_text(struct fixture *f, enum record_kind kind)
+{
+    static char text[RECORD_TEXT_SIZE];
+    const struct record *record;
+
+    while ((record = ring_peek(&f->tally.ring)) != NULL && record->kind != kind)
+        ring_release(&f->tally.ring);
+    if (!record)
+        return NULL;
+    (void)snprintf(text, sizeof(text), "%s", record->text);
+    ring_release(&f->tally.ring);
+    return text;
+}
+
+/* A server that stops closes on a hello that it has not read, or a proxy on any. */
+static void test_native_is_offered_again_after_an_outage(void **state)
+{
+    struct fixture *f = *state;
+    struct link *l = &f->swarm.links[0];
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_native(f, 0);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    server_read_hello(f);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    server_accept(f);               /* in text, to which nothing is said either */
+    assert_true(l->target.text_only);
+    push(f);
+    server_read_uuid(f, uuid);
+    fd_closep(&f->peer_fd);
+    turn(f);
+
+    f->clock.now = l->deadline;
+    (void)sweep(f);
+    server_welcome(f, 0);
+    assert_true(l->target.native);
+    assert_int_equal(result(f)->n_outages, 1);
+    assert_null(next_text(f, RECORD_NOTICE));
+}
+
+static void test_other_protocol_after_an_outage_is_told(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_native(f, 0);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    server_read_hello(f);
+    server_say(f, "ERROR: expected a UUID\n");
+    turn(f);
+    server_accept(f);
+    push(f);
+    server_read_uuid(f, uuid);
+    server_answer(f, uuid);
+    turn(f);
+    assert_string_equal(next_text(f, RECORD_NOTICE),
+                        "connected again, in text: before it was the native protocol");
+
+    fd_closep(&f->peer_fd);
+    turn(f);
+    server_welcome(f, 0);
+    assert_string_equal(next_text(f, RECORD_NOTICE),
+                        "connected again, in the native protocol: before it was text");
 }
 
 static void test_idle_connection_is_kept_alive(void **state)
@@ -712,6 +800,8 @@ int main(void)
         IN(setup_finite, test_server_that_goes_on_stopping_is_given_the_timeout),
         IN(setup_native, test_nothing_is_hoped_for_of_a_server_that_said_goodbye),
         IN(setup_large, test_message_that_is_half_out_is_waited_for_as_long_as_a_reply),
+        IN(setup_auto, test_native_is_offered_again_after_an_outage),
+        IN(setup_auto, test_other_protocol_after_an_outage_is_told),
         IN(setup_native, test_idle_connection_is_kept_alive),
         IN(setup_connect, test_each_message_has_a_connection_of_its_own),
     };
