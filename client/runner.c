@@ -390,6 +390,7 @@ static int set_up_swarm(struct runner *r)
         .clock = r->config->clock,
         .link = &r->config->link,
         .tally = &r->tally,
+        .is_known = &r->config->is_known,
         .epoll_fd = r->epoll_fd,
         .first_link = r->share.first_link,
         .step = r->share.step,
@@ -399,7 +400,7 @@ static int set_up_swarm(struct runner *r)
     return swarm_init(&r->swarm, &config);
 }
 
-int runner_new(struct runner **ret, const struct runner_config *config,
+int runner_new(struct runner **ret, struct runner_config *config,
                const struct share *share)
 {
     _cleanup_(runner_freep) struct runner *r = NULL;

@@ -52,10 +52,11 @@ struct runner_config {
     struct link_config link;
     int report_fd;                  /* eventfd: written when there is something to look at */
     nsec_t start;                   /* of the load; set before RUNNER_GO */
+    atomic_bool is_known;           /* a connection stood; all runners may write */
 };
 
 struct runner {
-    const struct runner_config *config;     /* borrowed */
+    struct runner_config *config;   /* borrowed; only is_known is not constant */
     struct share share;
     pthread_t thread;
     int epoll_fd;
@@ -84,7 +85,7 @@ struct runner {
  *
  * Return: 0 or negative errno.
  */
-int runner_new(struct runner **ret, const struct runner_config *config,
+int runner_new(struct runner **ret, struct runner_config *config,
                const struct share *share);
 struct runner *runner_free(struct runner *r);
 DEFINE_CLEANUP(struct runner *, runner_free)

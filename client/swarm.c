@@ -120,10 +120,18 @@ static nsec_t unanswered_since(const struct link *l, nsec_t now)
     return inflight_n_sent(f) > 0 ? inflight_at(f, 0)->sent : now;
 }
 
+/* Whether the server was there before. With a new connection for each message it is as good as
+ * known on those that had none yet; else a server that refuses some of them is the end. */
+static bool is_known(const struct swarm *s, const struct link *l)
+{
+    return l->is_known || (s->config.options->connect &&
+                           atomic_load_explicit(s->config.is_known, memory_order_relaxed));
+}
+
 /* A run with an end takes no outage, but a server that restarts is none yet. */
 static bool may_try_again(const struct swarm *s, const struct link *l, nsec_t now)
 {
-    if (!l->is_known)
+    if (!is_known(s, l))
         return false;
     return is_endless(s) || (l->is_told && now - l->down_since < s->config.options->timeout);
 }
@@ -133,7 +141,7 @@ static void link_failed(struct swarm *s, struct link *l, nsec_t now)
 {
     if (!may_try_again(s, l, now)) {
         give_up(s, l, now);
-        fail(s, l->is_known ? RUN_ERROR_CONNECTION_LOST : RUN_ERROR_CONNECT, l->reason);
+        fail(s, is_known(s, l) ? RUN_ERROR_CONNECTION_LOST : RUN_ERROR_CONNECT, l->reason);
         return;
     }
 
@@ -247,6 +255,8 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
 
     link_is_up(l, now);
     l->is_known = true;
+    if (s->config.options->connect)
+        atomic_store_explicit(s->config.is_known, true, memory_order_relaxed);
     l->is_told = false;
     l->is_out = false;
     s->n_up++;

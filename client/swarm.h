@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct swarm_config {
     const struct clock_src *clock;
     const struct link_config *link;
     struct tally *tally;
+    atomic_bool *is_known;          /* a connection of the run stood; with those of other threads */
     int epoll_fd;
     uint32_t first_link;            /* number of the first connection in the run */
     uint32_t step;                  /* from one connection to the next */

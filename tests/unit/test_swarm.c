@@ -30,6 +30,7 @@ struct fixture {
     struct link_config link;
     struct tally tally;
     struct swarm swarm;
+    atomic_bool is_known;
     int listen_fd;
     int peer_fd;                    /* the server's end of the newest connection */
     int epoll_fd;
@@ -84,7 +85,7 @@ static int setup_with(void **state, const struct options *options)
                           .peer_fd = -1};
     f->clock_src = fake_clock_src(&f->clock);
     f->options.timeout = TIMEOUT;
-    f->options.connections = 1;
+    f->options.connections = MAX(f->options.connections, 1U);
     f->addr = (struct addr){.un = {.sun_family = AF_UNIX}};
     f->addr.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
                               (size_t)snprintf(f->addr.un.sun_path + 1,
@@ -98,11 +99,13 @@ static int setup_with(void **state, const struct options *options)
     f->link = (struct link_config){.addrs = &f->addr, .n_addrs = 1, .dial = {.dscp = -1},
                                    .timeout = TIMEOUT};
     target_config_init(&f->link.target, &f->clock_src, &f->options);
-    assert_int_equal(tally_init(&f->tally, &f->clock_src, 1, TIMEOUT, false, f->report_fd), 0);
+    assert_int_equal(tally_init(&f->tally, &f->clock_src, f->options.connections, TIMEOUT, false,
+                                f->report_fd), 0);
 
     const struct swarm_config config = {
         .options = &f->options, .clock = &f->clock_src, .link = &f->link, .tally = &f->tally,
-        .epoll_fd = f->epoll_fd, .step = 1, .n_links = 1,
+        .is_known = &f->is_known, .epoll_fd = f->epoll_fd, .step = 1,
+        .n_links = f->options.connections,
     };
     assert_int_equal(swarm_init(&f->swarm, &config), 0);
     *state = f;
@@ -124,6 +127,12 @@ static int setup_connect(void **state)
 {
     return setup_with(state, &(struct options){.protocol = PROTOCOL_TEXT, .count = 10,
                                                   .connect = true});
+}
+
+static int setup_connect_endless(void **state)
+{
+    return setup_with(state, &(struct options){.protocol = PROTOCOL_TEXT, .connect = true,
+                                               .arrivals = ARRIVALS_FIXED, .connections = 2});
 }
 
 static int setup_native(void **state)
@@ -773,6 +782,27 @@ static void test_each_message_has_a_connection_of_its_own(void **state)
     assert_int_equal(result(f)->n_outages, 0);
 }
 
+/* The second connection is the first to find that nobody is there any more. */
+static void test_outage_is_known_from_another_connection(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    assert_true(swarm_open(&f->swarm, f->clock.now));
+    push(f);
+    server_accept(f);
+    server_read_uuid(f, uuid);
+    server_answer(f, uuid);
+    turn(f);
+    fd_closep(&f->listen_fd);
+    assert_int_equal(swarm_push(&f->swarm, &f->swarm.links[1], f->clock.now), 0);
+    swarm_flush(&f->swarm, f->clock.now);
+    turn(f);
+    assert_false(f->swarm.has_failed);
+    assert_true(f->swarm.links[1].is_out);
+    assert_int_equal(result(f)->not_sent, 1);
+}
+
 #define IN(setup, test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -804,6 +834,7 @@ int main(void)
         IN(setup_auto, test_other_protocol_after_an_outage_is_told),
         IN(setup_native, test_idle_connection_is_kept_alive),
         IN(setup_connect, test_each_message_has_a_connection_of_its_own),
+        IN(setup_connect_endless, test_outage_is_known_from_another_connection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
