@@ -17,6 +17,10 @@
 #include "common/addr.h"
 #include "common/clock.h"
 
+/* A server may be given little time for a reply; what comes before, which is more than one round
+ * trip, has at least so long. */
+#define LINK_TIMEOUT_MIN (5 * NSEC_PER_SEC)
+
 /* What all links of a run have in common. */
 struct link_config {
     const struct addr *addrs;       /* the server's, in the order to try; borrowed */

@@ -451,7 +451,7 @@ static int set_up(struct run *run)
         return fail(run, RUN_ERROR_SYSTEM, "eventfd: %s", strerror(errno));
     run->config.options = run->options;
     run->config.clock = run->clock;
-    run->config.link.timeout = run->options->timeout;
+    run->config.link.timeout = MAX(run->options->timeout, LINK_TIMEOUT_MIN);
     run->config.report_fd = run->report_fd;
     target_config_init(&run->config.link.target, run->clock, run->options);
     /* A sleep may else last 50 us longer than asked for; threads inherit it, prctl(2). */

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 
 #include "common/base.h"
+#include "common/parse.h"
 
 /* Connections that are being made at a time: a backlog holds them all. */
 #define OPENING_MAX 128
@@ -569,6 +570,32 @@ static nsec_t sweep_idle(struct swarm *s, struct link *l, nsec_t now)
     return idle_deadline(l);
 }
 
+/* In an outage, how it ends is told. */
+static void tell_text_is_tried(struct swarm *s, const struct link *l, nsec_t now)
+{
+    char text[RECORD_TEXT_SIZE], duration[FORMAT_DURATION_SIZE];
+
+    if (l->down_since > 0)
+        return;
+    format_duration(s->config.link->timeout, duration);
+    (void)snprintf(text, sizeof(text), "no answer to the hello within %s: going on in text",
+                   duration);
+    tally_text(s->config.tally, RECORD_NOTICE, l, now, text);
+}
+
+static void expire(struct swarm *s, struct link *l, nsec_t now)
+{
+    bool is_hello = link_may_try_text(l);
+
+    if (link_expire(l, now) < 0) {
+        cannot_connect(s, l, now);
+        return;
+    }
+    if (is_hello)
+        tell_text_is_tried(s, l, now);
+    expect_deadline(s, l->deadline);
+}
+
 static void sweep_link(struct swarm *s, struct link *l, nsec_t now)
 {
     if (l->state == LINK_UP) {
@@ -582,10 +609,8 @@ static void sweep_link(struct swarm *s, struct link *l, nsec_t now)
     }
     if (l->state == LINK_DOWN)
         reopen(s, l, now);
-    else if (link_expire(l, now) < 0)
-        cannot_connect(s, l, now);
     else
-        expect_deadline(s, l->deadline);
+        expire(s, l, now);
 }
 
 bool swarm_sweep(struct swarm *s, nsec_t now)

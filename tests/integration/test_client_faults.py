@@ -105,8 +105,8 @@ class TestUnreachable(support.Case):
             filler.connect_ex(address)
             fillers.append(filler)
         start = time.monotonic()
-        self.check('-W', '300ms', '127.0.0.1:%d' % address[1], mentions='no answer within 300ms')
-        self.assertLess(time.monotonic() - start, support.DEADLINE / 2)
+        self.check('-W', '300ms', '127.0.0.1:%d' % address[1], mentions='no answer within 5s')
+        self.assertLess(time.monotonic() - start, support.DEADLINE)
 
 
 class TestReplies(FaultCase):
@@ -316,6 +316,25 @@ class TestServerGoes(FaultCase):
                 client = self.run_client('-J', '-c', 10, Server(self, serve).target())
                 self.assertEqual(client.status, 0, client.stderr)
                 self.assertEqual(schema.document(self, client)['protocol'], 'text')
+
+    def test_hello_may_take_longer_than_a_reply(self):
+        """Nor is a server taken for one that knows no hello, whose reply to that takes a while."""
+        def serve(connection, _number):
+            hello = connection.recv(1024)
+            time.sleep(0.5)
+            connection.sendall(reply_to(hello))
+            while True:
+                message = receive(connection)
+                if not message:
+                    return
+                connection.sendall(reply_to(message))
+
+        server = Server(self, serve)
+        client = self.run_client('-J', '-c', 5, '-i', '1ms', '-W', '250ms', server.target())
+        self.assertEqual(client.status, 0, client.stderr)
+        self.assertEqual(client.stderr, '')
+        self.assertEqual(schema.document(self, client)['received'], 5)
+        self.assertEqual(server.accepted, 1)
 
     def test_lost_connection_ends_a_finite_run(self):
         for name, end in (('closed', lambda connection: None), ('reset', self.reset)):

@@ -744,6 +744,23 @@ static void test_other_protocol_after_an_outage_is_told(void **state)
                         "connected again, in the native protocol: before it was text");
 }
 
+static void test_server_that_leaves_a_hello_unanswered_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)swarm_open(&f->swarm, f->clock.now);
+    turn(f);
+    server_read_hello(f);
+    f->clock.now = f->swarm.next_sweep;
+    assert_int_equal(f->clock.now, START + TIMEOUT);
+    (void)sweep(f);
+    server_accept(f);
+    assert_int_equal(f->swarm.links[0].state, LINK_UP);
+    assert_false(f->swarm.links[0].target.native);
+    assert_string_equal(next_text(f, RECORD_NOTICE),
+                        "no answer to the hello within 1s: going on in text");
+}
+
 static void test_idle_connection_is_kept_alive(void **state)
 {
     struct fixture *f = *state;
@@ -832,6 +849,7 @@ int main(void)
         IN(setup_large, test_message_that_is_half_out_is_waited_for_as_long_as_a_reply),
         IN(setup_auto, test_native_is_offered_again_after_an_outage),
         IN(setup_auto, test_other_protocol_after_an_outage_is_told),
+        IN(setup_auto, test_server_that_leaves_a_hello_unanswered_is_told),
         IN(setup_native, test_idle_connection_is_kept_alive),
         IN(setup_connect, test_each_message_has_a_connection_of_its_own),
         IN(setup_connect_endless, test_outage_is_known_from_another_connection),
