@@ -44,7 +44,7 @@ int dial_config_init(struct dial_config *c, const struct options *o, const char 
  *
  * Once the socket is writable, dial_finish() tells how it went.
  *
- * Return: 0 or negative errno.
+ * Return: 0 or negative errno; -EAGAIN for a Unix socket whose backlog is full at present.
  */
 int dial_start(const struct dial_config *c, const struct addr *to, uint32_t index, int *ret_fd,
                const char **ret_what);

@@ -10,6 +10,9 @@
 #include "common/base.h"
 #include "common/parse.h"
 
+/* Between two tries to get into a full backlog. */
+#define BACKLOG_GAP (10 * NSEC_PER_MSEC)
+
 int link_init(struct link *l, const struct link_config *config, uint32_t index, int epoll_fd)
 {
     *l = (struct link){
@@ -83,31 +86,48 @@ static void start(struct link *l, nsec_t now)
     l->looked_at = 0;
     l->left_since = 0;
     tcp_evidence_reset(&l->evidence);
-    l->deadline = now + l->config->timeout;
+    l->deadline = nsec_add(now, l->config->timeout);
     l->state = LINK_GREETING;
     target_start(&l->target, &stream);
 }
 
-static int try_address(struct link *l, nsec_t now)
+/* On a Unix socket there is no waiting for room in the backlog: connect(2) fails. */
+static bool is_backlog_full(const struct link *l, int r)
 {
+    return r == -EAGAIN && l->config->addrs[l->n_addr].sa.sa_family == AF_UNIX;
+}
+
+/* Begins to connect to the address, as it did at l->began. */
+static int dial_address(struct link *l, nsec_t now)
+{
+    nsec_t deadline = nsec_add(l->began, l->config->timeout);
     const char *what;
     int r;
 
     link_close(l);
     r = dial_start(&l->config->dial, &l->config->addrs[l->n_addr], l->index, &l->fd, &what);
-    if (r < 0) {
+    if (r < 0 && !is_backlog_full(l, r)) {
         say_address(l, what, strerror(-r));
         return r;
     }
 
     l->state = LINK_CONNECTING;
-    l->began = now;
-    l->deadline = now + l->config->timeout;
+    l->deadline = deadline;
+    if (r < 0) {
+        l->deadline = MIN(now + BACKLOG_GAP, deadline);
+        return 0;
+    }
     /* One that stands already is writable, and so comes the same way. */
     r = watch(l, EPOLL_CTL_ADD, EPOLLOUT);
     if (r < 0)
         say_address(l, "watch the connection to", strerror(-r));
     return r;
+}
+
+static int try_address(struct link *l, nsec_t now)
+{
+    l->began = now;
+    return dial_address(l, now);
 }
 
 /* From this address on: the first that does not refuse at once. */
@@ -169,6 +189,12 @@ int link_try_text(struct link *l, nsec_t now)
 
 int link_expire(struct link *l, nsec_t now)
 {
+    int r;
+
+    if (l->state == LINK_CONNECTING && l->fd < 0 && now - l->began < l->config->timeout) {
+        r = dial_address(l, now);
+        return r < 0 ? try_next_address(l, now, r) : 0;
+    }
     if (l->state == LINK_CONNECTING) {
         say_timeout(l, "connect to");
         return try_next_address(l, now, -ETIMEDOUT);

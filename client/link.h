@@ -32,7 +32,7 @@ struct link_config {
 
 enum link_state {
     LINK_DOWN,
-    LINK_CONNECTING,
+    LINK_CONNECTING,                /* without a descriptor while a backlog is full */
     LINK_GREETING,
     LINK_UP,                        /* requests can be sent */
 };

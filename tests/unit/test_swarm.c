@@ -54,6 +54,16 @@ static void server_accept(struct fixture *f)
     assert_true(f->peer_fd >= 0);
 }
 
+/* Somebody else's connection takes the one place of a backlog of 0. */
+static int fill_backlog(const struct fixture *f)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, &f->addr.sa, f->addr.len), 0);
+    return fd;
+}
+
 static void server_read_uuid(struct fixture *f, char ret_uuid[static TEXT_UUID_LEN + 1])
 {
     assert_int_equal(read(f->peer_fd, ret_uuid, TEXT_UUID_LEN), TEXT_UUID_LEN);
@@ -352,6 +362,50 @@ static void test_wrong_reply_is_counted_and_the_right_one_awaited(void **state)
     turn(f);
     assert_int_equal(result(f)->received, 1);
     assert_false(f->swarm.has_failed);
+}
+
+/* Nobody tells when there is room again. */
+static void test_full_backlog_is_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    struct link *l = &f->swarm.links[0];
+    int filler;
+
+    assert_int_equal(listen(f->listen_fd, 0), 0);
+    filler = fill_backlog(f);
+    (void)swarm_open(&f->swarm, f->clock.now);
+    assert_int_equal(l->state, LINK_CONNECTING);
+    for (int i = 0; i < 3; i++) {
+        f->clock.now = f->swarm.next_sweep;
+        assert_true(f->clock.now < START + TIMEOUT / 2);
+        (void)sweep(f);
+        assert_int_equal(l->state, LINK_CONNECTING);
+    }
+
+    server_accept(f);
+    f->clock.now = f->swarm.next_sweep;
+    (void)sweep(f);
+    assert_int_equal(l->state, LINK_UP);
+    assert_int_equal(hist_max(result(f)->connect), f->clock.now - START);
+    fd_closep(&filler);
+}
+
+static void test_backlog_that_stays_full_is_no_answer(void **state)
+{
+    struct fixture *f = *state;
+    int filler;
+
+    assert_int_equal(listen(f->listen_fd, 0), 0);
+    filler = fill_backlog(f);
+    (void)swarm_open(&f->swarm, f->clock.now);
+    while (!f->swarm.has_failed) {
+        assert_true(f->clock.now <= START + TIMEOUT);
+        f->clock.now = f->swarm.next_sweep;
+        (void)sweep(f);
+    }
+    assert_int_equal(f->clock.now, START + TIMEOUT);
+    assert_non_null(strstr(result(f)->message, "no answer within 1s"));
+    fd_closep(&filler);
 }
 
 static void test_refused_first_connection_ends_any_run(void **state)
@@ -833,6 +887,8 @@ int main(void)
         IN(setup_finite, test_lost_connection_ends_a_run_with_an_end),
         IN(setup_endless, test_rubbish_ends_any_run),
         IN(setup_finite, test_wrong_reply_is_counted_and_the_right_one_awaited),
+        IN(setup_finite, test_full_backlog_is_tried_again),
+        IN(setup_finite, test_backlog_that_stays_full_is_no_answer),
         IN(setup_endless, test_refused_first_connection_ends_any_run),
         IN(setup_endless, test_drain_gives_up_what_waits_and_expects_what_was_sent),
         IN(setup_endless, test_drain_counts_what_was_to_be_sent_again_as_lost),
