@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -324,6 +325,25 @@ static void become_native(struct target *t)
         t->limit = proto_in_flight(&t->welcome, c->size, c->reply_size);
 }
 
+static bool is_padding_allowed(uint32_t padding, uint32_t limit, const char *whose,
+                               struct target_event *ret)
+{
+    if (padding <= limit)
+        return true;
+    say(ret, "the server allows %" PRIu32 " bytes of payload in a %s, not %" PRIu32, limit, whose,
+        padding);
+    return false;
+}
+
+/* More than the welcome allows must not be asked for. */
+static bool are_paddings_allowed(const struct target *t, struct target_event *ret)
+{
+    const struct target_config *c = t->config;
+
+    return is_padding_allowed(c->size, t->welcome.max_request_padding, "request", ret) &&
+           is_padding_allowed(c->reply_size, t->welcome.max_reply_padding, "reply", ret);
+}
+
 static enum target_event_kind next_greeting(struct target *t, struct target_rx *rx,
                                             struct target_event *ret)
 {
@@ -346,7 +366,9 @@ static enum target_event_kind next_greeting(struct target *t, struct target_rx *
         if (len == PROTO_NEED_MORE)
             return need_more(t, rx, ret);
         if (len < 0 || !is_auto)
-            return broken(rx, ret, "expected a tcptimerd that speaks the native protocol");
+            return broken(rx, ret, is_auto ? "expected the hello back, or a welcome"
+                                           : "expected a tcptimerd that speaks the native "
+                                             "protocol");
         rx->at += len;
         target_become_text(t);
         return end_event(ret, TARGET_GREETED);
@@ -360,6 +382,8 @@ static enum target_event_kind next_greeting(struct target *t, struct target_rx *
         return need_more(t, rx, ret);
     }
     rx->at += len;
+    if (!are_paddings_allowed(t, ret))
+        return end_event(ret, TARGET_BROKEN);
     become_native(t);
     return end_event(ret, TARGET_GREETED);
 }

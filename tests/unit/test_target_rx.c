@@ -277,6 +277,49 @@ static void test_native_only_refuses_an_echo(void **state)
     fake_stream_will_read_text(&f->fake, echo);
     target_fixture_receive(f);
     assert_next(f, TARGET_BROKEN);
+    assert_non_null(strstr(f->event.text, "expected a tcptimerd that speaks the native protocol"));
+}
+
+/* Either protocol is fine, so that of this server is no answer to give. */
+static void test_auto_says_what_it_takes_for_a_greeting(void **state)
+{
+    struct target_fixture *f = *state;
+
+    fake_stream_will_read_text(&f->fake, "UUID: something else received after 0.000123 seconds");
+    target_fixture_receive(f);
+    assert_next(f, TARGET_BROKEN);
+    assert_non_null(strstr(f->event.text, "expected the hello back, or a welcome, got 'UUID: "));
+}
+
+static void assert_payload_refused(struct target_fixture *f, const struct proto_welcome *limits,
+                                   const char *text)
+{
+    char line[PROTO_WELCOME_MAX];
+
+    assert_hello_sent(f);
+    fake_stream_will_read(&f->fake, line, proto_welcome_encode(line, limits));
+    target_fixture_receive(f);
+    assert_next(f, TARGET_BROKEN);
+    assert_string_equal(f->event.text, text);
+}
+
+static void test_payload_that_the_server_does_not_take_is_not_sent(void **state)
+{
+    const struct proto_welcome limits = {.version = 1, .max_request_padding = 99,
+                                         .max_reply_padding = 100};
+    struct target_fixture *f = *state;
+
+    f->config.size = 100;
+    assert_payload_refused(f, &limits,
+                           "the server allows 99 bytes of payload in a request, not 100");
+}
+
+static void test_payload_that_the_server_does_not_give_is_not_asked_for(void **state)
+{
+    const struct proto_welcome limits = {.version = 1, .max_reply_padding = 99};
+
+    assert_payload_refused(*state, &limits,
+                           "the server allows 99 bytes of payload in a reply, not 100");
 }
 
 /* ---- Native ---- */
@@ -486,6 +529,9 @@ int main(void)
         IN(target_fixture_auto, test_close_after_hello_means_text_on_a_new_connection),
         IN(target_fixture_auto, test_stopping_server_is_not_asked_again_in_text),
         IN(target_fixture_native, test_native_only_refuses_an_echo),
+        IN(target_fixture_auto, test_auto_says_what_it_takes_for_a_greeting),
+        IN(target_fixture_native, test_payload_that_the_server_does_not_take_is_not_sent),
+        IN(target_fixture_native, test_payload_that_the_server_does_not_give_is_not_asked_for),
         IN(target_fixture_native, test_native_reply_ends_with_its_padding),
         IN(target_fixture_native, test_rest_of_a_reply_is_known),
         IN(target_fixture_native, test_stamp_of_a_first_reply_is_its_own_if_the_next_differs),
