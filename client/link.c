@@ -189,6 +189,7 @@ int link_try_text(struct link *l, nsec_t now)
 
 int link_expire(struct link *l, nsec_t now)
 {
+    char text[TARGET_TEXT_SIZE];
     int r;
 
     if (l->state == LINK_CONNECTING && l->fd < 0 && now - l->began < l->config->timeout) {
@@ -201,7 +202,10 @@ int link_expire(struct link *l, nsec_t now)
     }
     if (link_may_try_text(l))
         return link_try_text(l, now);
-    say_timeout(l, "hello to");
+    if (target_error_so_far(&l->target, text))
+        link_say(l, "%s", text);
+    else
+        say_timeout(l, "hello to");
     link_close(l);
     return -ETIMEDOUT;
 }

@@ -180,6 +180,17 @@ static void send_again(struct swarm *s, struct link *l)
     inflight_rewind(&l->target.inflight);
 }
 
+/* What the server said last tells more than how the connection ended. */
+static bool say_error_so_far(struct link *l)
+{
+    char text[TARGET_TEXT_SIZE];
+
+    if (!target_error_so_far(&l->target, text))
+        return false;
+    link_say(l, "%s", text);
+    return true;
+}
+
 /*
  * An established connection is gone, as l->reason says. If the server closed it in peace, what is
  * not answered is sent again on the next one.
@@ -190,6 +201,8 @@ static void link_lost(struct swarm *s, struct link *l, enum run_error error, boo
     bool was_up = l->state == LINK_UP;
     bool is_new;
 
+    if (say_error_so_far(l))
+        error = RUN_ERROR_PROTOCOL;
     link_close(l);
     if (!was_up) {
         link_failed(s, l, now);
@@ -601,6 +614,9 @@ static void sweep_link(struct swarm *s, struct link *l, nsec_t now)
     if (l->state == LINK_UP) {
         expect_deadline(s, sweep_requests(s, l, now));
         expect_deadline(s, sweep_idle(s, l, now));
+        /* A server that says what is wrong and forgets the end of the line goes no further. */
+        if (has_overdue(s, l, now) && say_error_so_far(l))
+            link_lost(s, l, RUN_ERROR_PROTOCOL, false, now);
         return;
     }
     if (l->deadline > now) {

@@ -166,6 +166,18 @@ static bool begins_error_line(const struct target_rx *rx)
     return memcmp(rx->at, TEXT_ERROR_PREFIX, MIN(rx_len(rx), prefix)) == 0;
 }
 
+/* Among the bytes of the native protocol no such line is looked for. */
+bool target_error_so_far(const struct target *t, char ret_text[static TARGET_TEXT_SIZE])
+{
+    size_t prefix = sizeof(TEXT_ERROR_PREFIX) - 1;
+    bool is_text = t->state == TARGET_GREETING || !t->native;
+
+    if (!is_text || t->carry_len < prefix || memcmp(t->carry, TEXT_ERROR_PREFIX, prefix) != 0)
+        return false;
+    make_printable(ret_text, TARGET_TEXT_SIZE, t->carry, t->carry_len);
+    return true;
+}
+
 /* The server has one line to say, and then goes. */
 static enum target_event_kind next_error_line(struct target *t, struct target_rx *rx,
                                               struct target_event *ret)

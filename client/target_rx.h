@@ -68,6 +68,10 @@ enum target_event_kind {
 
 #define TARGET_TEXT_SIZE (PROTO_TEXT_MAX + 1)
 
+/* An error line that has no end yet, as far as it came, for people; false if there is none. To be
+ * asked when nothing more is to be expected. */
+bool target_error_so_far(const struct target *t, char ret_text[static TARGET_TEXT_SIZE]);
+
 struct target_event {
     enum target_event_kind kind;
     struct request request;         /* TARGET_REPLY, TARGET_MISSING */

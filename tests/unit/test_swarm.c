@@ -75,6 +75,15 @@ static void server_say(struct fixture *f, const char *text)
     assert_int_equal(write(f->peer_fd, text, strlen(text)), strlen(text));
 }
 
+static void server_read_hello(struct fixture *f)
+{
+    char hello[PROTO_HELLO_MAX];
+
+    server_accept(f);
+    assert_true(read(f->peer_fd, hello, sizeof(hello)) > 0);
+    assert_memory_equal(hello, "tcptimer-hello", strlen("tcptimer-hello"));
+}
+
 static void server_answer(struct fixture *f, const char *uuid)
 {
     char reply[TEXT_REPLY_MAX + 1];
@@ -345,6 +354,54 @@ static void test_rubbish_ends_any_run(void **state)
     assert_true(f->swarm.has_failed);
     assert_int_equal(result(f)->error, RUN_ERROR_PROTOCOL);
     assert_non_null(strstr(result(f)->message, "rubbish"));
+}
+
+static void test_error_line_without_its_end_is_shown(void **state)
+{
+    struct fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    open_all(f);
+    push(f);
+    server_read_uuid(f, uuid);
+    server_say(f, "ERROR: closed on Mondays");
+    turn(f);
+    assert_false(f->swarm.has_failed);
+    f->clock.now += TIMEOUT;
+    (void)sweep(f);
+    assert_true(f->swarm.has_failed);
+    assert_int_equal(result(f)->error, RUN_ERROR_PROTOCOL);
+    assert_string_equal(result(f)->message, "ERROR: closed on Mondays");
+    assert_int_equal(result(f)->lost, 1);
+}
+
+/* With unread data in it, a socket that is closed resets its connection. */
+static void test_error_line_before_a_reset_is_shown(void **state)
+{
+    struct fixture *f = *state;
+
+    open_all(f);
+    push(f);
+    server_say(f, "ERROR: closed on Mondays");
+    turn(f);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    assert_int_equal(result(f)->error, RUN_ERROR_PROTOCOL);
+    assert_string_equal(result(f)->message, "ERROR: closed on Mondays");
+}
+
+static void test_error_line_instead_of_a_welcome_is_shown(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)swarm_open(&f->swarm, f->clock.now);
+    turn(f);
+    server_read_hello(f);
+    server_say(f, "ERROR: closed on Mondays");
+    turn(f);
+    f->clock.now += TIMEOUT;
+    (void)sweep(f);
+    assert_string_equal(result(f)->message, "ERROR: closed on Mondays");
 }
 
 static void test_wrong_reply_is_counted_and_the_right_one_awaited(void **state)
@@ -654,15 +711,6 @@ static void test_server_that_goes_on_stopping_is_given_the_timeout(void **state)
 
 /* ---- Native ---- */
 
-static void server_read_hello(struct fixture *f)
-{
-    char hello[PROTO_HELLO_MAX];
-
-    server_accept(f);
-    assert_true(read(f->peer_fd, hello, sizeof(hello)) > 0);
-    assert_memory_equal(hello, "tcptimer-hello", strlen("tcptimer-hello"));
-}
-
 /* As one that takes all that our options ask for. */
 static void server_welcome(struct fixture *f, uint32_t idle_timeout_ms)
 {
@@ -886,6 +934,9 @@ int main(void)
         IN(setup_finite, test_sweep_is_expected_when_the_timeout_ends),
         IN(setup_finite, test_lost_connection_ends_a_run_with_an_end),
         IN(setup_endless, test_rubbish_ends_any_run),
+        IN(setup_finite, test_error_line_without_its_end_is_shown),
+        IN(setup_finite, test_error_line_before_a_reset_is_shown),
+        IN(setup_native, test_error_line_instead_of_a_welcome_is_shown),
         IN(setup_finite, test_wrong_reply_is_counted_and_the_right_one_awaited),
         IN(setup_finite, test_full_backlog_is_tried_again),
         IN(setup_finite, test_backlog_that_stays_full_is_no_answer),
