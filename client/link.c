@@ -40,12 +40,18 @@ void link_say(struct link *l, const char *format, ...)
     va_end(args);
 }
 
+/* One address after the other fails: the reason names them all, as far as there is room. */
 static void say_address(struct link *l, const char *what, const char *why)
 {
-    char address[ADDR_TEXT_SIZE];
+    char address[ADDR_TEXT_SIZE], before[LINK_FAILURE_SIZE];
 
     addr_format(&l->config->addrs[l->n_addr], address);
-    link_say(l, "%s %s: %s", what, address, why);
+    if (l->n_addr == 0) {
+        link_say(l, "%s %s: %s", what, address, why);
+        return;
+    }
+    memcpy(before, l->reason, sizeof(before));
+    link_say(l, "%s; %s %s: %s", before, what, address, why);
 }
 
 static void say_timeout(struct link *l, const char *what)

@@ -180,6 +180,19 @@ static void send_again(struct swarm *s, struct link *l)
     inflight_rewind(&l->target.inflight);
 }
 
+/* Where there are several, a reason says of which connection. */
+static void name_connection(const struct swarm *s, struct link *l)
+{
+    const struct swarm_config *c = &s->config;
+    char address[ADDR_TEXT_SIZE], reason[LINK_FAILURE_SIZE];
+
+    if (c->n_links == 1 && c->step == 1 && c->link->n_addrs == 1)
+        return;
+    addr_format(&c->link->addrs[l->n_addr], address);
+    memcpy(reason, l->reason, sizeof(reason));
+    link_say(l, "connection %" PRIu32 " to %s: %s", l->index + 1, address, reason);
+}
+
 /* What the server said last tells more than how the connection ended. */
 static bool say_error_so_far(struct link *l)
 {
@@ -203,6 +216,7 @@ static void link_lost(struct swarm *s, struct link *l, enum run_error error, boo
 
     if (say_error_so_far(l))
         error = RUN_ERROR_PROTOCOL;
+    name_connection(s, l);
     link_close(l);
     if (!was_up) {
         link_failed(s, l, now);
@@ -456,6 +470,7 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
         return false;
     case TARGET_BROKEN:
         link_say(l, "%s", event->text);
+        name_connection(s, l);
         fail(s, RUN_ERROR_PROTOCOL, l->reason);
         return false;
     }

@@ -476,6 +476,49 @@ static void test_refused_first_connection_ends_any_run(void **state)
     assert_non_null(strstr(result(f)->message, strerror(ECONNREFUSED)));
 }
 
+/* Two addresses: @n_absent where nobody listens, then the server's own, if there is room. */
+static void set_addresses(struct fixture *f, struct addr addrs[static 2], size_t n_absent)
+{
+    for (size_t i = 0; i < 2; i++) {
+        addrs[i] = f->addr;
+        if (i < n_absent)
+            addrs[i].un.sun_path[1] = (char)('0' + i);
+    }
+    f->link.addrs = addrs;
+    f->link.n_addrs = 2;
+}
+
+static void test_all_addresses_that_failed_are_named(void **state)
+{
+    struct fixture *f = *state;
+    char expected[LINK_FAILURE_SIZE], first[ADDR_TEXT_SIZE], second[ADDR_TEXT_SIZE];
+    struct addr addrs[2];
+
+    set_addresses(f, addrs, 2);
+    addr_format(&addrs[0], first);
+    addr_format(&addrs[1], second);
+    (void)swarm_open(&f->swarm, f->clock.now);
+    (void)snprintf(expected, sizeof(expected), "connect to %s: %s; connect to %s: %s", first,
+                   strerror(ECONNREFUSED), second, strerror(ECONNREFUSED));
+    assert_string_equal(result(f)->message, expected);
+}
+
+static void test_lost_connection_is_named_where_there_are_several_addresses(void **state)
+{
+    struct fixture *f = *state;
+    char expected[LINK_FAILURE_SIZE], address[ADDR_TEXT_SIZE];
+    struct addr addrs[2];
+
+    set_addresses(f, addrs, 1);
+    addr_format(&f->addr, address);
+    open_all(f);
+    push(f);
+    fd_closep(&f->peer_fd);
+    turn(f);
+    (void)snprintf(expected, sizeof(expected), "connection 1 to %s: ", address);
+    assert_memory_equal(result(f)->message, expected, strlen(expected));
+}
+
 static void test_drain_gives_up_what_waits_and_expects_what_was_sent(void **state)
 {
     struct fixture *f = *state;
@@ -941,6 +984,8 @@ int main(void)
         IN(setup_finite, test_full_backlog_is_tried_again),
         IN(setup_finite, test_backlog_that_stays_full_is_no_answer),
         IN(setup_endless, test_refused_first_connection_ends_any_run),
+        IN(setup_endless, test_all_addresses_that_failed_are_named),
+        IN(setup_finite, test_lost_connection_is_named_where_there_are_several_addresses),
         IN(setup_endless, test_drain_gives_up_what_waits_and_expects_what_was_sent),
         IN(setup_endless, test_drain_counts_what_was_to_be_sent_again_as_lost),
         IN(setup_endless, test_close_counts_the_unanswered_as_lost),
