@@ -66,6 +66,45 @@ class TestUsage(support.Case):
             self.assertRegex(client.stderr, r'\Atcptimer: .*No space left on device\n\Z')
 
 
+class TestMissingDescriptors(FaultCase):
+    """What the client opens must not take the place of what it prints to."""
+
+    @staticmethod
+    def serve(connection, _number):
+        """One reply too many, of which the client warns."""
+        while True:
+            message = receive(connection)
+            if not message:
+                return
+            connection.sendall(reply_to(new_uuid()) + reply_to(message))
+
+    def run_without(self, redirection):
+        return self.run_client('--protocol=text', '-c', 3, '--log-file=' + self.path('log'),
+                               Server(self, self.serve).target(),
+                               prefix=['sh', '-c', 'exec "$0" "$@" ' + redirection])
+
+    def read_log(self):
+        with open(self.path('log'), encoding='utf-8') as log:
+            return log.read()
+
+    def test_without_output_the_report_is_missed(self):
+        client = self.run_without('>&-')
+        self.assertEqual(client.status, 2)
+        self.assertRegex(client.stderr, r'(?m)^tcptimer: writing the report: ')
+        self.assertNotIn('statistics', self.read_log())
+
+    def test_without_stderr_a_warning_goes_nowhere(self):
+        client = self.run_without('2>&-')
+        self.assertEqual(client.status, 0)
+        self.assertIn('3 sent, 3 received', client.stdout)
+        self.assertNotIn('tcptimer:', self.read_log())
+
+    def test_without_any_nothing_else_is_written_to(self):
+        self.assertEqual(self.run_without('<&- >&- 2>&-').status, 2)
+        for line in self.read_log().splitlines():
+            self.assertRegex(line, r'\A\d{4}-\d\d-\d\dT[\d:.]+\S+ (connected|wrong|reply|end)\b')
+
+
 class TestUnreachable(support.Case):
     """One clear line without statistics; in JSON a document with the error in it."""
 
