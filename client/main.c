@@ -1,31 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "client/options.h"
 #include "client/run.h"
 #include "client/verdict.h"
 #include "client/warnings.h"
+#include "common/standard_fds.h"
 #include "common/version.h"
-
-/* A descriptor that we were started without is the next to be given out: what is printed would go
- * into the log file, or into a connection. The output is made one that can't be written, which is
- * told. */
-static bool open_missing_descriptors(void)
-{
-    static const int modes[] = {
-        [STDIN_FILENO] = O_RDONLY, [STDOUT_FILENO] = O_RDONLY, [STDERR_FILENO] = O_WRONLY};
-
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
-            return false;
-    }
-    return true;
-}
 
 /* Whoever asked for the text and gets none has to be told. */
 static int finish_output(void)
@@ -44,10 +27,8 @@ int main(int argc, char **argv)
     char error[OPTIONS_ERROR_SIZE];
     int r;
 
-    if (!open_missing_descriptors()) {
-        warnings_say("/dev/null: %s", strerror(errno));
-        return EXIT_ERROR;
-    }
+    if (standard_fds_open() < 0)
+        return EXIT_ERROR;          /* it can't be said: what would be standard error is not open */
     r = options_parse(argc, argv, &options, error);
     if (r < 0)
         return run_refuse(&options, error);
