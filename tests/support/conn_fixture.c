@@ -81,6 +81,21 @@ void conn_fixture_accept(struct conn_fixture *f)
     f->conn->stream = fake_stream_start(&f->fake);
 }
 
+int conn_fixture_set_up(void **state)
+{
+    struct conn_fixture *f = conn_fixture_new();
+
+    conn_fixture_accept(f);
+    *state = f;
+    return 0;
+}
+
+int conn_fixture_tear_down(void **state)
+{
+    conn_fixture_free(*state);
+    return 0;
+}
+
 void conn_fixture_advance(struct conn_fixture *f, nsec_t by)
 {
     fake_clock_advance(&f->clock, by);

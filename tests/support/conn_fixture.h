@@ -35,6 +35,10 @@ struct conn_fixture *conn_fixture_new(void);
 /* Ends all connections. */
 void conn_fixture_free(struct conn_fixture *f);
 
+/* For cmocka: *state is a fixture with its connection, and its end. */
+int conn_fixture_set_up(void **state);
+int conn_fixture_tear_down(void **state);
+
 /* Makes f->conn, a client whose stream is f->fake. */
 void conn_fixture_accept(struct conn_fixture *f);
 

@@ -9,21 +9,6 @@
 #define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 #define REPLY(delta) "UUID: " UUID " received after " delta " seconds"
 
-static int setup(void **state)
-{
-    struct conn_fixture *f = conn_fixture_new();
-
-    conn_fixture_accept(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    conn_fixture_free(*state);
-    return 0;
-}
-
 static void test_kernel_stamp_is_the_arrival(void **state)
 {
     struct conn_fixture *f = *state;
@@ -294,7 +279,7 @@ static void test_what_waited_behind_a_backlog_has_a_window(void **state)
     assert_int_equal(sent_reply(f, 0).window, 41 * NSEC_PER_MSEC);
 }
 
-#define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN(test) cmocka_unit_test_setup_teardown(test, conn_fixture_set_up, conn_fixture_tear_down)
 
 int main(void)
 {

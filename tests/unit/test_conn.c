@@ -12,21 +12,6 @@
 #define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 #define REPLY(delta) "UUID: " UUID " received after " delta " seconds"
 
-static int setup(void **state)
-{
-    struct conn_fixture *f = conn_fixture_new();
-
-    conn_fixture_accept(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    conn_fixture_free(*state);
-    return 0;
-}
-
 /* ---- sending and receiving ---- */
 
 static void test_message_is_answered_and_counted(void **state)
@@ -372,7 +357,7 @@ static void test_idle_client_costs_at_most_256_bytes(void **state)
     assert_in_range(conn + origin, 1, 256);
 }
 
-#define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN(test) cmocka_unit_test_setup_teardown(test, conn_fixture_set_up, conn_fixture_tear_down)
 
 int main(void)
 {

@@ -14,21 +14,6 @@
 #define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 #define REPLY(delta) "UUID: " UUID " received after " delta " seconds"
 
-static int setup(void **state)
-{
-    struct conn_fixture *f = conn_fixture_new();
-
-    conn_fixture_accept(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    conn_fixture_free(*state);
-    return 0;
-}
-
 /* ---- timeouts ---- */
 
 static void test_idle_client_is_told_and_ended(void **state)
@@ -384,7 +369,7 @@ static void test_client_is_refused_even_without_memory(void **state)
     fd_closep(&fds[1]);
 }
 
-#define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN(test) cmocka_unit_test_setup_teardown(test, conn_fixture_set_up, conn_fixture_tear_down)
 
 int main(void)
 {

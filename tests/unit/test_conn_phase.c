@@ -8,21 +8,6 @@
 
 #define UUID "f47ac10b-58cc-4372-a567-0e02b2c3d479"
 
-static int setup(void **state)
-{
-    struct conn_fixture *f = conn_fixture_new();
-
-    conn_fixture_accept(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    conn_fixture_free(*state);
-    return 0;
-}
-
 static void test_active_client_is_never_idle(void **state)
 {
     struct conn_fixture *f = *state;
@@ -146,7 +131,7 @@ static void test_place_is_always_renewed_during_the_stop(void **state)
     assert_true(conn_wants_renewal(f->conn));
 }
 
-#define IN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define IN(test) cmocka_unit_test_setup_teardown(test, conn_fixture_set_up, conn_fixture_tear_down)
 
 int main(void)
 {
