@@ -2,10 +2,12 @@
 #include "daemon/daemon.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <systemd/sd-event.h>
+#include <unistd.h>
 
 #include "common/base.h"
 #include "common/version.h"
@@ -320,6 +322,16 @@ static int start(struct daemon *d)
 
 /* ---- end ---- */
 
+/* Where nobody reads standard error either, the stop is not held up by it. */
+static void say_log_hangs(void)
+{
+    static const char text[] = "tcptimerd: the log hangs: its last entries are lost\n";
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    if (poll(&p, 1, 0) <= 0 || write(STDERR_FILENO, text, strlen(text)) < 0)
+        return;                     /* nobody is left to be told */
+}
+
 /* Also after a start that failed half-way: says what is left to say, and undoes all in reverse. */
 static void tear_down(struct daemon *d, int result)
 {
@@ -354,8 +366,10 @@ static void tear_down(struct daemon *d, int result)
                  " of them let go after drain_timeout",
                  sum.messages, sum.accepted, sum.let_go);
     }
-    if (d->logger)
-        logger_stop(d->logger);
+    if (d->logger && logger_stop(d->logger) < 0) {
+        say_log_hangs();
+        return;                     /* its thread may use all the rest, until the process ends */
+    }
 
     d->logger = logger_free(d->logger);
     crew_deinit(&d->crew);
@@ -381,7 +395,10 @@ static void block_signals(void)
 
 int daemon_run(const struct options *options)
 {
-    struct daemon d = {
+    static struct daemon d;         /* a logger that hangs may outlive this function */
+    int r;
+
+    d = (struct daemon){
         .options = options,
         .config = CONFIG_INIT,
         .log_shared = {.level = LOG_INFO, .wake_fd = -1},
@@ -390,7 +407,6 @@ int daemon_run(const struct options *options)
         .crew = CREW_INIT,
         .watch = WATCH_INIT,
     };
-    int r;
 
     block_signals();
     r = set_up(&d);

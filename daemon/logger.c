@@ -15,6 +15,10 @@
  * to wake it meanwhile. */
 #define NAP_MS 5
 
+/* How long the stop waits for a journal or a disk that hangs. Less than what the service manager is
+ * asked to allow. */
+#define PATIENCE_MS 3000
+
 /* How often at most it says that records were dropped. */
 #define DROP_REPORT_INTERVAL NSEC_PER_SEC
 
@@ -31,6 +35,7 @@ struct logger {
     struct log_shared *shared;      /* borrowed */
     const struct clock_src *clock;  /* borrowed */
     int wake_fd;
+    int ended_fd;                   /* readable when the thread has nothing left to do */
     pthread_t thread;
     bool running;
 
@@ -323,6 +328,15 @@ static void wait_for_records(struct logger *l, bool busy)
     atomic_store(&l->shared->logger_sleeps, false);
 }
 
+static void finish(struct logger *l)
+{
+    put_all(l);
+    report_refused(l);
+    report_drops(l, true);
+    report_lost(l);
+    put_all(l);
+}
+
 static void *run(void *arg)
 {
     struct logger *l = arg;
@@ -333,6 +347,8 @@ static void *run(void *arg)
         if (n < BATCH)
             wait_for_records(l, n > 0);
     }
+    finish(l);
+    wake_signal(l->ended_fd);
     return NULL;
 }
 
@@ -378,6 +394,7 @@ int logger_new(struct logger **ret_logger, struct log **logs, size_t n_logs,
         .shared = shared,
         .clock = clock,
         .wake_fd = -1,
+        .ended_fd = -1,
         .lock = PTHREAD_MUTEX_INITIALIZER,
     };
 
@@ -396,6 +413,9 @@ int logger_new(struct logger **ret_logger, struct log **logs, size_t n_logs,
     if (l->wake_fd < 0)
         return l->wake_fd;
     shared->wake_fd = l->wake_fd;
+    l->ended_fd = wake_open();
+    if (l->ended_fd < 0)
+        return l->ended_fd;
     r = logger_configure(l, settings);
     if (r < 0)
         return r;
@@ -413,19 +433,23 @@ int logger_start(struct logger *l)
     return -r;
 }
 
-void logger_stop(struct logger *l)
+int logger_stop(struct logger *l)
 {
-    if (l->running) {
-        atomic_store(&l->stop, true);
-        wake_signal(l->wake_fd);
-        (void)pthread_join(l->thread, NULL);    /* fails only for a thread that is not ours */
-        l->running = false;
+    struct pollfd p = {.fd = l->ended_fd, .events = POLLIN};
+
+    if (!l->running) {
+        finish(l);
+        return 0;
     }
-    put_all(l);
-    report_refused(l);
-    report_drops(l, true);
-    report_lost(l);
-    put_all(l);
+    l->running = false;
+    atomic_store(&l->stop, true);
+    wake_signal(l->wake_fd);
+    if (poll(&p, 1, PATIENCE_MS) == 0) {
+        (void)pthread_detach(l->thread);    /* nobody will join it */
+        return -ETIMEDOUT;
+    }
+    (void)pthread_join(l->thread, NULL);    /* fails only for a thread that is not ours */
+    return 0;
 }
 
 struct logger *logger_free(struct logger *l)
@@ -440,6 +464,7 @@ struct logger *logger_free(struct logger *l)
     free(l->file_buffer);
     free(l->logs);
     fd_closep(&l->wake_fd);
+    fd_closep(&l->ended_fd);
     log_deinit(&l->own);
     (void)pthread_mutex_destroy(&l->lock);
     free(l);

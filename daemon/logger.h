@@ -47,8 +47,15 @@ int logger_configure(struct logger *l, const struct logger_settings *settings);
 /* Opens the file anew, after something else has moved it. From the control thread. */
 void logger_reopen(struct logger *l);
 
-/* Writes all that was emitted so far, and ends the thread; nothing more may be emitted. */
-void logger_stop(struct logger *l);
+/**
+ * logger_stop() - write all that was emitted so far, and end the thread
+ *
+ * Nothing more may be emitted. Without a thread it is the caller who waits for a sink that hangs.
+ *
+ * Return: 0; or -ETIMEDOUT where the thread hangs in a journal or a disk: it may go on at any time,
+ * so that all that it was given has to stay as it is, to the end of the process.
+ */
+int logger_stop(struct logger *l);
 
 /* Stopped or never started. NULL in, NULL out. */
 struct logger *logger_free(struct logger *l);

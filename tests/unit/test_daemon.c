@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "tests/support/test.h"
@@ -116,6 +121,69 @@ static void test_every_failure_of_the_start_is_undone(void **state)
     options_deinit(&options);
 }
 
+/* A journal that hangs: it takes no entry until it may go on. */
+static struct {
+    _Atomic bool hangs;
+    int go[2];                      /* a pipe */
+    bool is_left;                   /* by the stop, which waits a short while here */
+    pthread_t thread;
+} journal;
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_pthread_detach(pthread_t thread);
+int __wrap_sd_journal_sendv(const struct iovec *iov, int n);
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    return __real_poll(fds, n, atomic_load(&journal.hangs) && timeout > 2000 ? 1 : timeout);
+}
+
+int __wrap_pthread_detach(pthread_t thread)
+{
+    journal.is_left = true;
+    journal.thread = thread;
+    return 0;
+}
+
+int __wrap_sd_journal_sendv(const struct iovec *iov, int n)
+{
+    char byte;
+
+    (void)iov;
+    (void)n;
+    return atomic_load(&journal.hangs) && read(journal.go[0], &byte, 1) != 1 ? -errno : 0;
+}
+
+/* Last, as what the thread may use is not freed. */
+static void test_journal_that_hangs_does_not_hang_the_stop(void **state)
+{
+    char text[128] = "";
+    int kept = dup(STDERR_FILENO);
+    int errors[2], r;
+
+    (void)state;
+    assert_int_equal(pipe2(journal.go, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(errors, O_CLOEXEC | O_NONBLOCK), 0);
+    atomic_store(&journal.hangs, true);
+    assert_int_equal(dup2(errors[1], STDERR_FILENO), STDERR_FILENO);
+    r = run("--log-target=journal");
+    (void)dup2(kept, STDERR_FILENO);
+    assert_int_equal(r, 0);
+    assert_true(journal.is_left);
+    assert_true(read(errors[0], text, sizeof(text) - 1) > 0);
+    assert_string_equal(text, "tcptimerd: the log hangs: its last entries are lost\n");
+
+    atomic_store(&journal.hangs, false);
+    assert_int_equal(write(journal.go[1], "x", 1), 1);
+    assert_int_equal(pthread_join(journal.thread, NULL), 0);
+    fd_closep(&kept);
+    for (unsigned i = 0; i < 2; i++) {
+        fd_closep(&journal.go[i]);
+        fd_closep(&errors[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +192,7 @@ int main(void)
         cmocka_unit_test(test_fault_in_the_configuration_makes_no_file),
         cmocka_unit_test(test_stuck_standard_error_does_not_hang_the_stop),
         cmocka_unit_test(test_every_failure_of_the_start_is_undone),
+        cmocka_unit_test(test_journal_that_hangs_does_not_hang_the_stop),
     };
 
     return cmocka_run_group_tests(tests, daemon_run_block_signals, NULL);

@@ -53,6 +53,29 @@ int __wrap_open(const char *path, int flags, mode_t mode)
     return __real_open(path, flags, mode);
 }
 
+/* Nobody waits for it for seconds; and its thread, which was left alone, is joined all the same. */
+static struct {
+    bool is_cut_short;
+    bool is_left;
+    pthread_t thread;
+} patience;
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_pthread_detach(pthread_t thread);
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    return __real_poll(fds, n, patience.is_cut_short && timeout > 2000 ? 1 : timeout);
+}
+
+int __wrap_pthread_detach(pthread_t thread)
+{
+    patience.is_left = true;
+    patience.thread = thread;
+    return 0;
+}
+
 static int setup(void **state)
 {
     struct fixture *f = &fixture;
@@ -153,7 +176,7 @@ static void test_turn_comes_to_an_end_under_load(void **state)
     n_said--;                       /* the last was dropped */
     n_first = logger_turn(f->logger);
     assert_true(n_first > 0 && n_first < n_said);
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
     assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_STATISTICS), n_said);
 }
 
@@ -189,7 +212,7 @@ static void test_drops_are_reported_once_a_second_and_at_the_end(void **state)
             f->sink.n = 0;
         fake_clock_advance(&f->clock, 100 * NSEC_PER_MSEC);
     }
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
     assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_LOG_DROPPED), 1);
     assert_int_equal(mem_sink_find(&f->sink, LOG_EVENT_LOG_DROPPED)->first_value, 4);
 }
@@ -233,7 +256,7 @@ static void test_file_learns_at_the_end_of_a_sink_that_failed(void **state)
     make(f, f->file);
     f->sink.error = -EPIPE;
     say(f, 0, 1);
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
     text = read_file(f->file);
     assert_non_null(strstr(text, " info number 1\n"));
     assert_non_null(strstr(text, " warning 1 log entries were lost"));
@@ -248,7 +271,7 @@ static void test_no_sink_at_all_takes_everything(void **state)
                                 &((struct logger_settings){.file = NULL})), 0);
     say(f, 0, 1);
     assert_int_equal(logger_turn(f->logger), 1);
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
 }
 
 /* ---- the file ---- */
@@ -352,7 +375,7 @@ static void test_lines_that_the_file_lost_are_told_at_the_end(void **state)
 
     make(f, f->file);
     lose_lines(f, 3);
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
     assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_LOG_FILE_FAILED), 1);
     assert_int_equal(mem_sink_find(&f->sink, LOG_EVENT_LOG_DROPPED)->first_value, 4);
     assert_non_null(strstr(mem_sink_find(&f->sink, LOG_EVENT_LOG_DROPPED)->text,
@@ -512,7 +535,7 @@ static void test_sleeping_thread_is_woken_by_an_entry(void **state)
         while (i % 2 == 0 && !atomic_load(&f->shared.logger_sleeps))
             (void)poll(NULL, 0, 1);
     }
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
     fd_closep(&fds[0]);
     fd_closep(&fds[1]);
 }
@@ -551,9 +574,39 @@ static void test_hung_disk_does_not_hold_up_the_control_thread(void **state)
     atomic_store(&disk.armed, false);
     assert_int_equal(write(disk.go[1], "x", 1), 1);
     assert_int_equal(pthread_join(control, &done), 0);
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
     assert_true(went_on);
     assert_ptr_equal(done, f);
+    for (unsigned i = 0; i < 2; i++) {
+        fd_closep(&disk.arrived[i]);
+        fd_closep(&disk.go[i]);
+    }
+}
+
+static void test_hung_disk_does_not_hold_up_the_stop(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(pipe2(disk.arrived, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(disk.go, O_CLOEXEC), 0);
+    f->clock_src = clock_system;            /* the fake one is for one thread */
+    make(f, f->file);
+    assert_int_equal(logger_start(f->logger), 0);
+    atomic_store(&disk.armed, true);
+    logger_reopen(f->logger);
+    assert_true(one_comes(disk.arrived[0]));
+
+    log_text(&f->logs[0], STOPPED, &((struct log_data){0}), "the end");
+    patience.is_cut_short = true;
+    assert_int_equal(logger_stop(f->logger), -ETIMEDOUT);
+    patience.is_cut_short = false;
+    assert_true(patience.is_left);
+
+    /* It comes back, and has all that it needs. */
+    atomic_store(&disk.armed, false);
+    assert_int_equal(write(disk.go[1], "x", 1), 1);
+    assert_int_equal(pthread_join(patience.thread, NULL), 0);
+    assert_int_equal(mem_sink_count(&f->sink, LOG_EVENT_STOPPED), 1);
     for (unsigned i = 0; i < 2; i++) {
         fd_closep(&disk.arrived[i]);
         fd_closep(&disk.go[i]);
@@ -584,7 +637,7 @@ static void test_threads_log_at_once_and_nothing_is_lost(void **state)
     logger_reopen(f->logger);
     for (unsigned i = 0; i < N_LOGS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    logger_stop(f->logger);
+    assert_int_equal(logger_stop(f->logger), 0);
 
     assert_int_equal(f->sink.n, N_LOGS * 1000);
     for (unsigned i = 0; i < f->sink.n; i++) {
@@ -619,6 +672,7 @@ int main(void)
         IN(test_no_logger_is_freed_as_nothing),
         IN(test_sleeping_thread_is_woken_by_an_entry),
         IN(test_hung_disk_does_not_hold_up_the_control_thread),
+        IN(test_hung_disk_does_not_hold_up_the_stop),
         IN(test_threads_log_at_once_and_nothing_is_lost),
     };
 
