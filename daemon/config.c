@@ -36,7 +36,7 @@ struct key {
 
 #define BUSY_POLL_USUAL (100 * NSEC_PER_USEC)
 
-#define KEY_OF(is_fixed, heading, key, arg, text, what, member, low, high, words)                   \
+#define KEY_OF(is_fixed, heading, key, arg, text, what, member, low, high, words)                  \
     {                                                                                              \
         .public = {.name = key, .group = heading, .argument = arg, .help = text,                   \
                    .fixed = is_fixed},                                                             \

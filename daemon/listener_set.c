@@ -26,7 +26,7 @@ static void free_names(char ***names)
  * has arrived is read, as it would turn the close into a reset that swallows the line. */
 static void turn_away(int fd)
 {
-    static const char text[] = "ERROR: the server is set up wrongly: Accept=yes in its socket unit\n";
+    static const char text[] = "ERROR: the server is set up wrongly: Accept=no is needed\n";
     char rest[4096];
 
     if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 0) <= 0)

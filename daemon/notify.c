@@ -19,8 +19,8 @@ void notify_reloading(nsec_t now)
 
 void notify_stopping(nsec_t time_needed)
 {
-    /* Never shortens what the unit allows. Behind STOPPING=1: a stop that the manager did not ask for
-     * has no time limit before that. */
+    /* Never shortens what the unit allows. Behind STOPPING=1: a stop that the manager did not ask
+     * for has no time limit before that. */
     (void)sd_notifyf(0,
                      "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64
                      "\nSTATUS=stopping, serving clients on until they are done",
