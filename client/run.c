@@ -543,6 +543,13 @@ static void warn_of_guesses(const struct run *run)
     }
 }
 
+static enum run_end end_of(const struct run *run)
+{
+    if (run->is_forced)
+        return RUN_END_FORCED;
+    return run->is_interrupted || run->output_error != 0 ? RUN_END_ASKED : RUN_END_OWN;
+}
+
 static int finish(struct run *run)
 {
     int status;
@@ -562,7 +569,7 @@ static int finish(struct run *run)
         warnings_say("%s", run->total.message);
     warn_of_guesses(run);
 
-    status = verdict_of(&run->total, run->is_forced, s.is_slo_met);
+    status = verdict_of(&run->total, end_of(run), s.is_slo_met);
     run->report.ops->end(&run->report, &s);
     flush_output(run);
     if (s.n_dropped > 0 && has_rows(run->options))

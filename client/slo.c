@@ -17,7 +17,7 @@ static const struct {
 } metrics[] = {
     {"min", SLO_MIN},   {"avg", SLO_MEAN},  {"max", SLO_MAX},     {"mdev", SLO_MDEV},
     {"loss", SLO_LOSS}, {"lost", SLO_LOST}, {"late", SLO_LATE},   {"wrong", SLO_WRONG},
-    {"outages", SLO_OUTAGES},
+    {"outages", SLO_OUTAGES}, {"not_sent", SLO_NOT_SENT},
 };
 
 static bool is_rtt(enum slo_kind kind)
@@ -96,8 +96,8 @@ static int parse_condition(struct slo_condition *c, char ret_error[static SLO_ER
     (void)snprintf(name, sizeof(name), "%.*s", (int)(at - c->text), c->text);
     if (parse_metric(name, c) < 0) {
         (void)snprintf(ret_error, SLO_ERROR_SIZE,
-                       "'%s': expected [service.]pN, min, avg, max, mdev, loss, lost, late, wrong "
-                       "or outages", name);
+                       "'%s': expected [service.]pN, min, avg, max, mdev, loss, lost, late, "
+                       "wrong, outages or not_sent", name);
         return -EINVAL;
     }
     if (parse_operator(&at, &c->op) < 0) {
@@ -182,6 +182,8 @@ double slo_value(const struct slo_condition *c, const struct result *r)
         return (double)r->wrong;
     case SLO_OUTAGES:
         return (double)r->n_outages;
+    case SLO_NOT_SENT:
+        return (double)r->not_sent;
     }
     return NAN;
 }

@@ -23,6 +23,7 @@ enum slo_kind {
     SLO_LATE,
     SLO_WRONG,
     SLO_OUTAGES,
+    SLO_NOT_SENT,
 };
 
 enum slo_operator { SLO_ABOVE, SLO_AT_LEAST, SLO_BELOW, SLO_AT_MOST };
@@ -43,14 +44,14 @@ struct slo {
     size_t n_conditions;
 };
 
-#define SLO_ERROR_SIZE 128
+#define SLO_ERROR_SIZE 160
 
 /**
  * slo_parse() - read the list
  * @text:       conditions between commas: METRIC OP LIMIT. METRIC is pN, min, avg, max or mdev, of
  *              the response RTT or with "service." in front of the service RTT, against a duration;
- *              loss against a percentage; lost, late, wrong or outages against a number. OP is one
- *              of > >= < <=
+ *              loss against a percentage; lost, late, wrong, outages or not_sent against a number.
+ *              OP is one of > >= < <=
  * @ret:        the list
  * @ret_error:  on failure which condition is wrong and what was expected
  *

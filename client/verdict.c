@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/verdict.h"
 
-int verdict_of(const struct result *r, bool is_forced, bool is_slo_met)
+int verdict_of(const struct result *r, enum run_end end, bool is_slo_met)
 {
-    if (is_forced)
+    if (end == RUN_END_FORCED)
         return EXIT_FORCED;
     if (r->error != RUN_ERROR_NONE)
         return EXIT_ERROR;
     if (is_slo_met)
         return EXIT_SLO_MET;
-    return r->lost > 0 ? EXIT_REPLIES_MISSING : EXIT_ALL_IN;
+    if (r->lost > 0 || (end == RUN_END_OWN && r->not_sent > 0))
+        return EXIT_REPLIES_MISSING;
+    return EXIT_ALL_IN;
 }

@@ -18,14 +18,21 @@ enum {
     EXIT_SLO_MET = 4,
 };
 
+/* Why there was no more load. */
+enum run_end {
+    RUN_END_OWN,                    /* that was all, or an error */
+    RUN_END_ASKED,                  /* an interrupt, or the reader of the report left */
+    RUN_END_FORCED,                 /* a second interrupt */
+};
+
 /**
  * verdict_of() - judge a run
  * @r:          what it produced
- * @is_forced:  whether a second interrupt ended it
+ * @end:        why there was no more load: who asks for the end asks for what was due to be left
  * @is_slo_met: whether a condition of --fail-if is true of it
  *
  * Where several hold, being forced counts most, then an error, then a condition that is met.
  *
  * Return: the exit status.
  */
-int verdict_of(const struct result *r, bool is_forced, bool is_slo_met);
+int verdict_of(const struct result *r, enum run_end end, bool is_slo_met);

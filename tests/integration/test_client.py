@@ -136,7 +136,9 @@ class TestLoad(ClientCase):
 
     def test_duration_ends_a_run_that_the_peer_cannot_keep_up_with(self):
         """A million a second, one at a time: more than anybody answers."""
-        document = self.measured('-r', 1000000, '--in-flight', 1, '-w', '200ms', '-W', '300ms')
+        document = self.measured('-r', 1000000, '--in-flight', 1, '-w', '200ms', '-W', '300ms',
+                                 '--fail-if', 'loss>0%,not_sent>0', status=4)
+        self.assertEqual([condition['failed'] for condition in document['fail_if']], [False, True])
         self.assertGreater(document['not_sent'], 0)
         self.assertEqual(document['sent'] + document['not_sent'], 200000)
 

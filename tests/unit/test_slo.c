@@ -99,6 +99,24 @@ static void test_one_condition_that_is_met_is_enough(void **state)
     result_deinit(&r);
 }
 
+static void test_what_could_not_be_sent_has_a_metric_of_its_own(void **state)
+{
+    bool met[SLO_CONDITIONS_MAX] = {false};
+    char why[SLO_ERROR_SIZE];
+    struct result r;
+    struct slo slo;
+
+    (void)state;
+    assert_int_equal(result_init(&r), 0);
+    r.sent = 245;
+    r.not_sent = 1755;
+    assert_int_equal(slo_parse("loss>0%,not_sent>1754", &slo, why), 0);
+    assert_true(slo_judge(&slo, &r, met));
+    assert_false(met[0]);
+    assert_true(met[1]);
+    result_deinit(&r);
+}
+
 /* 99 % takes 368 replies. */
 static void test_percentile_needs_its_sample(void **state)
 {
@@ -154,6 +172,7 @@ int main(void)
         cmocka_unit_test(test_counts_are_plain_numbers),
         cmocka_unit_test(test_what_is_not_known_fails),
         cmocka_unit_test(test_the_list_keeps_order_and_words),
+        cmocka_unit_test(test_what_could_not_be_sent_has_a_metric_of_its_own),
         cmocka_unit_test(test_percentile_needs_its_sample),
         cmocka_unit_test(test_one_condition_that_is_met_is_enough),
         cmocka_unit_test(test_an_error_names_the_part_and_what_was_expected),
