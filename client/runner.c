@@ -204,9 +204,9 @@ static void turn(struct runner *r, nsec_t now)
         r->is_over = true;
 }
 
-static void take_snapshot(struct runner *r)
+static void take_snapshot(struct runner *r, nsec_t now)
 {
-    result_merge(r->snapshot, &r->tally.result);
+    swarm_snapshot(&r->swarm, now, r->snapshot);
     atomic_store_explicit(&r->wants_snapshot, false, memory_order_release);
     signal_eventfd(r->config->report_fd);
 }
@@ -238,7 +238,7 @@ static void obey(struct runner *r)
 
     (void)!read(r->wake_fd, &count, sizeof(count));
     if (atomic_load_explicit(&r->wants_snapshot, memory_order_acquire))
-        take_snapshot(r);
+        take_snapshot(r, clock_now(r->config->clock));
 
     command = (enum runner_command)atomic_load_explicit(&r->command, memory_order_acquire);
     now = clock_now(r->config->clock);

@@ -723,6 +723,15 @@ void swarm_close(struct swarm *s, nsec_t now)
     }
 }
 
+void swarm_snapshot(const struct swarm *s, nsec_t now, struct result *sum)
+{
+    result_merge(sum, &s->config.tally->result);
+    for (uint32_t i = 0; i < s->config.n_links; i++) {
+        if (s->links[i].down_since > 0)
+            tally_outage_so_far(&s->links[i], now, sum);
+    }
+}
+
 /* ---- Life ---- */
 
 int swarm_init(struct swarm *s, const struct swarm_config *config)

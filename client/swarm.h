@@ -88,5 +88,8 @@ bool swarm_has_outage(const struct swarm *s);
 /* Nothing new leaves any more; what is due and has not left is given up. */
 void swarm_drain(struct swarm *s, nsec_t now);
 
+/* Adds what there is so far to @sum, with the outages that go on. */
+void swarm_snapshot(const struct swarm *s, nsec_t now, struct result *sum);
+
 /* Says goodbye, ends all connections, and gives up what is open. */
 void swarm_close(struct swarm *s, nsec_t now);

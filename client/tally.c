@@ -139,9 +139,8 @@ void tally_overdue(struct tally *t, const struct link *l, const struct request *
     tell_about(t, RECORD_OVERDUE, l, now, q);
 }
 
-void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
+static struct outage describe_outage(const struct link *l, nsec_t now, bool is_over)
 {
-    struct record *record = begin_record(t, RECORD_RESTORED, l, now, RECORD_LEN(outage));
     struct outage outage = {
         .began = l->down_since,
         .length = now - l->down_since,
@@ -153,6 +152,21 @@ void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
     };
 
     (void)snprintf(outage.reason, sizeof(outage.reason), "%s", l->outage_reason);
+    return outage;
+}
+
+void tally_outage_so_far(const struct link *l, nsec_t now, struct result *sum)
+{
+    struct outage outage = describe_outage(l, now, false);
+
+    result_add_outage(sum, &outage);
+}
+
+void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over)
+{
+    struct record *record = begin_record(t, RECORD_RESTORED, l, now, RECORD_LEN(outage));
+    struct outage outage = describe_outage(l, now, is_over);
+
     result_add_outage(&t->result, &outage);
     l->down_since = 0;
     if (!record || !is_over)

@@ -125,3 +125,6 @@ void tally_connected(struct tally *t, const struct link *l, nsec_t now);
 
 /* The outage of this link is over, or the run is. */
 void tally_outage(struct tally *t, struct link *l, nsec_t now, bool is_over);
+
+/* Adds the outage of this link, which goes on, to a sum of what there is so far. */
+void tally_outage_so_far(const struct link *l, nsec_t now, struct result *sum);

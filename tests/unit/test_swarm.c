@@ -624,6 +624,21 @@ static void test_reset_connection_loses_its_messages(void **state)
     assert_false(f->swarm.has_failed);
 }
 
+/* Who asks meanwhile is told, and in the end it counts once all the same. */
+static void assert_outage_so_far(struct fixture *f, nsec_t length)
+{
+    struct result sum;
+
+    assert_int_equal(result_init(&sum), 0);
+    swarm_snapshot(&f->swarm, f->clock.now, &sum);
+    assert_int_equal(sum.n_outages, 1);
+    assert_int_equal(sum.outages[0].length, length);
+    assert_int_equal(sum.outages[0].n_not_sent, 1);
+    assert_false(sum.outages[0].is_over);
+    assert_int_equal(sum.not_sent, 1);
+    result_deinit(&sum);
+}
+
 static void test_outage_is_tried_again_and_has_a_length(void **state)
 {
     struct fixture *f = *state;
@@ -644,6 +659,7 @@ static void test_outage_is_tried_again_and_has_a_length(void **state)
     f->clock.now = START + 8 * NSEC_PER_SEC;
     (void)sweep(f);
     assert_in_range(l->deadline - f->clock.now, NSEC_PER_SEC, 3 * NSEC_PER_SEC);
+    assert_outage_so_far(f, 8 * NSEC_PER_SEC);
 
     server_listen(f);
     f->clock.now = l->deadline;
