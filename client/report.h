@@ -52,6 +52,7 @@ struct report_ops {
     where_visit_fn row;
     /* The path or a clock is not what it was; NULL = of no interest. */
     void (*change)(struct report *r, const struct where_change *change);
+    /* What there is so far; NULL = the output has no place for it, people are told on stderr. */
     void (*interim)(struct report *r, const struct report_summary *summary);
     void (*end)(struct report *r, const struct report_summary *summary);
 };

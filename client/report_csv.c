@@ -63,7 +63,7 @@ static void csv_row(void *ctx, const struct where_sample *s, const struct where_
                   (s->flags & SAMPLE_OMIT) != 0);
 }
 
-static void csv_summary(_unused_ struct report *r, _unused_ const struct report_summary *s)
+static void csv_end(_unused_ struct report *r, _unused_ const struct report_summary *s)
 {
 }
 
@@ -71,6 +71,5 @@ const struct report_ops report_csv_ops = {
     .begin = csv_begin,
     .record = csv_record,
     .row = csv_row,
-    .interim = csv_summary,
-    .end = csv_summary,
+    .end = csv_end,
 };

@@ -381,11 +381,6 @@ static void document_record(_unused_ struct report *r, _unused_ const struct rec
 {
 }
 
-/* There is one document, and it stands at the end. */
-static void document_interim(_unused_ struct report *r, _unused_ const struct report_summary *s)
-{
-}
-
 static void document_end(struct report *r, const struct report_summary *s)
 {
     struct json_writer w = {.out = r->context.out, .pretty = true};
@@ -399,6 +394,5 @@ static void document_end(struct report *r, const struct report_summary *s)
 const struct report_ops report_json_ops = {
     .begin = document_begin,
     .record = document_record,
-    .interim = document_interim,
     .end = document_end,
 };

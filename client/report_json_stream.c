@@ -79,6 +79,7 @@ static void put_interval(struct report *r, nsec_t now)
     struct json_writer w;
 
     begin_event(&w, r, "interval", now);
+    json_bool(&w, "interim", false);
     json_u64(&w, "duration_ns", now - i->began);
     json_u64(&w, "received", hist_count(i->response));
     json_u64(&w, "late", i->late);
@@ -243,19 +244,15 @@ static void stream_change(struct report *r, const struct where_change *change)
         i->changes[i->n_changes++] = *change;
 }
 
-static void stream_summary(struct report *r, const struct report_summary *s, const char *event)
+/* Asked for by a signal: the document so far. Who adds up intervals must not add this one. */
+static void stream_interim(struct report *r, const struct report_summary *s)
 {
     struct json_writer w;
 
-    begin_object(&w, r, event);         /* the document has a time of its own */
+    begin_object(&w, r, "interval");    /* the document has a time of its own */
+    json_bool(&w, "interim", true);
     report_json_document(&w, r, s);
     end_event(&w);
-}
-
-/* Asked for by a signal: the document so far. */
-static void stream_interim(struct report *r, const struct report_summary *s)
-{
-    stream_summary(r, s, "interval");
 }
 
 static void stream_end(struct report *r, const struct report_summary *s)
@@ -274,7 +271,9 @@ static void stream_end(struct report *r, const struct report_summary *s)
         json_string(&w, "message", res->message);
         end_event(&w);
     }
-    stream_summary(r, s, "end");
+    begin_object(&w, r, "end");
+    report_json_document(&w, r, s);
+    end_event(&w);
     r->stream = stream_free(r->stream);
 }
 

@@ -237,6 +237,20 @@ static struct report_summary summarise(struct run *run, const struct result *res
     return s;
 }
 
+/* A document, or rows, are for a program; who sends a signal looks at a terminal. */
+static void print_interim(struct run *run, const struct report_summary *s)
+{
+    struct report aside = run->report;
+
+    if (run->report.ops->interim) {
+        run->report.ops->interim(&run->report, s);
+        return;
+    }
+    aside.ops = &report_text_ops;
+    aside.context.out = stderr;
+    aside.ops->interim(&aside, s);
+}
+
 /* What there is so far, while the measuring goes on. */
 static void report_interim(struct run *run)
 {
@@ -261,7 +275,7 @@ static void report_interim(struct run *run)
     sum.ended = clock_now(run->clock);
     struct report_summary s = summarise(run, &sum);
 
-    run->report.ops->interim(&run->report, &s);
+    print_interim(run, &s);
     flush_output(run);
     result_deinit(&sum);
 }

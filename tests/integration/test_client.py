@@ -430,6 +430,39 @@ class TestEnds(ClientCase):
         self.assertEqual(client.wait(), 0)
         self.assertRegex(client.stdout, STATISTICS)
 
+    def test_quit_leaves_the_output_of_programs_alone(self):
+        """The document and the rows go on, and the summary is beside them."""
+        server = self.daemon()
+        for option in ('-J', '--csv'):
+            with self.subTest(option=option):
+                before = server.statistics()['messages']
+                client = self.client(option, '-i', '10ms', self.target(server))
+                support.poll_until(lambda before=before:
+                                   server.statistics()['messages'] > before + 5, 'it runs')
+                client.signal(signal.SIGQUIT)
+                client.stderr_tape.wait(r'\d+ sent, \d+ received')
+                client.signal(signal.SIGINT)
+                self.assertEqual(client.wait(), 0, client.stderr)
+                self.assertNotIn('statistics', client.stdout)
+                if option == '-J':
+                    schema.document(self, client)
+
+    def test_quit_is_an_interval_that_does_not_add_up(self):
+        server = self.daemon()
+        client = self.client('--json-stream', '-i', '10ms', self.target(server))
+        client.stdout_tape.wait('"event": ?"reply"', count=5)
+        client.signal(signal.SIGQUIT)
+        client.stdout_tape.wait('"interim": ?true')
+        client.signal(signal.SIGINT)
+        self.assertEqual(client.wait(), 0, client.stderr)
+        events = schema.events(self, client)
+        interim = [event for event in events if event.get('interim')]
+        self.assertEqual(len(interim), 1)
+        schema.check_document(self, interim[0])
+        intervals = [event for event in events if event.get('interim') is False]
+        self.assertEqual(sum(interval['received'] for interval in intervals),
+                         events[-1]['received'])
+
     def test_reader_that_leaves_ends_the_run(self):
         """head -1 has seen enough: no signal death, no endless run."""
         server = self.daemon()
