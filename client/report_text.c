@@ -17,6 +17,9 @@
 /* Below this median a microsecond is too coarse. */
 #define FINE_BELOW (100 * NSEC_PER_USEC)
 
+/* ">99.99%" */
+#define LOSS_SIZE 24
+
 static double ms(double ns)
 {
     return ns / (double)NSEC_PER_MSEC;
@@ -89,12 +92,27 @@ static void text_record(struct report *r, const struct record *record)
                   s->flags & SAMPLE_OMIT ? " (warm-up)" : "");
 }
 
-static void print_counts(FILE *out, const struct result *res)
+/* Four digits as ping has them, but no power of ten; and neither does what is lost round to
+ * nothing, nor what came to everything lost. */
+static void format_loss(const struct result *res, char ret[static LOSS_SIZE])
 {
     double lost = res->sent > 0 ? 100.0 * (double)res->lost / (double)res->sent : 0;
 
-    (void)fprintf(out, "%" PRIu64 " sent, %" PRIu64 " received, %.4g%% lost, time %.0fms\n",
-                  res->sent, res->received, lost, ms((double)(res->ended - res->began)));
+    if (res->lost > 0 && lost < 0.0001)
+        (void)snprintf(ret, LOSS_SIZE, "<0.0001%%");
+    else if (res->lost < res->sent && lost >= 99.995)
+        (void)snprintf(ret, LOSS_SIZE, ">99.99%%");
+    else
+        (void)snprintf(ret, LOSS_SIZE, "%.4g%%", lost);
+}
+
+static void print_counts(FILE *out, const struct result *res)
+{
+    char loss[LOSS_SIZE];
+
+    format_loss(res, loss);
+    (void)fprintf(out, "%" PRIu64 " sent, %" PRIu64 " received, %s lost, time %.0fms\n", res->sent,
+                  res->received, loss, ms((double)(res->ended - res->began)));
     const struct {
         uint64_t n;
         const char *what;

@@ -22,6 +22,29 @@ static void test_text_has_the_shape_of_ping(void **state)
                   "rtt min/avg/max/mdev = 1.000/5.500/10.000/2.872 ms\n");
 }
 
+static void assert_loss(struct report_fixture *f, uint64_t sent, uint64_t lost, const char *words)
+{
+    f->result.sent = sent;
+    f->result.lost = lost;
+    f->result.received = sent - lost;
+    f->report.ops->end(&f->report, &f->summary);
+    assert_has(f, words);
+}
+
+/* Nor as a power of ten, which ping's readers do not read. */
+static void test_loss_is_never_rounded_to_none_or_all(void **state)
+{
+    struct report_fixture *f = *state;
+
+    report_fixture_begin(f, &report_text_ops);
+    assert_loss(f, 0, 0, "0 sent, 0 received, 0% lost");
+    assert_loss(f, 10000000, 1, "10000000 sent, 9999999 received, <0.0001% lost");
+    assert_loss(f, 1000000, 1, "1000000 sent, 999999 received, 0.0001% lost");
+    assert_loss(f, 1000000, 999999, "1000000 sent, 1 received, >99.99% lost");
+    assert_loss(f, 10000, 9999, "10000 sent, 1 received, 99.99% lost");
+    assert_loss(f, 7, 7, "7 sent, 0 received, 100% lost");
+}
+
 static void test_text_marks_what_the_sample_cannot_tell(void **state)
 {
     struct report_fixture *f = *state;
@@ -227,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN(test_text_has_the_shape_of_ping),
+        IN(test_loss_is_never_rounded_to_none_or_all),
         IN(test_text_marks_what_the_sample_cannot_tell),
         IN(test_text_shows_both_times_where_they_differ),
         IN(test_values_beyond_the_histogram_are_told),
