@@ -544,6 +544,16 @@ static bool has_rows(const struct options *o)
     return o->output == OUTPUT_CSV || o->output == OUTPUT_JSON_STREAM;
 }
 
+/* "0% lost" of nothing looks like a good run. */
+static void warn_of_nothing(const struct run *run)
+{
+    const struct result *r = &run->total;
+
+    if (r->omitted > 0 && r->sent + r->not_sent == 0)
+        warnings_say("nothing was measured: --omit left out all there was (%" PRIu64 ")",
+                     r->omitted);
+}
+
 /* A percentile that is reported as not known should not pass, or fail, without a word. */
 static void warn_of_guesses(const struct run *run)
 {
@@ -581,6 +591,7 @@ static int finish(struct run *run)
     warnings_flush(&run->warnings);
     if (run->total.error != RUN_ERROR_NONE)
         warnings_say("%s", run->total.message);
+    warn_of_nothing(run);
     warn_of_guesses(run);
 
     status = verdict_of(&run->total, end_of(run), s.is_slo_met);

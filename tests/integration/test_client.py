@@ -463,6 +463,12 @@ class TestEnds(ClientCase):
         self.assertEqual(sum(interval['received'] for interval in intervals),
                          events[-1]['received'])
 
+    def test_run_of_warm_up_alone_says_so(self):
+        client = self.run_client('-O', '60s', '-c', 10, self.target(self.daemon()))
+        self.assertEqual(client.status, 0)
+        self.assertRegex(client.stderr, r'\Atcptimer: nothing was measured: .* \(10\)\n\Z')
+        self.check_summary(client, 0)
+
     def test_reader_that_leaves_ends_the_run(self):
         """head -1 has seen enough: no signal death, no endless run."""
         server = self.daemon()
