@@ -244,6 +244,7 @@ int hist_write_hgrm(const struct hist *h, nsec_t unit, FILE *out)
     double level = 0;
     uint64_t n = 0;
 
+    errno = 0;
     fprintf(out, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount",
             "1/(1-Percentile)");
 
@@ -272,5 +273,7 @@ int hist_write_hgrm(const struct hist *h, nsec_t unit, FILE *out)
             h->count);
     fprintf(out, "#[Buckets = %12d, SubBuckets     = %12d]\n", N_BUCKETS, SUB_BUCKETS);
 
-    return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
+    if (fflush(out) == 0 && !ferror(out))
+        return 0;
+    return errno > 0 ? -errno : -EIO;       /* as the last line that failed has left it */
 }

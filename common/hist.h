@@ -85,6 +85,6 @@ bool hist_percentile_bounds(const struct hist *h, double percentile, nsec_t *ret
  *                  decimals are written
  * @out:            where to
  *
- * Return: 0, or -EIO if writing failed.
+ * Return: 0, or the negative errno of writing; -EIO if @out had failed before.
  */
 int hist_write_hgrm(const struct hist *h, nsec_t unit, FILE *out);

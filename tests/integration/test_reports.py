@@ -156,6 +156,11 @@ class TestHgrm(ReportCase):
         self.assertRegex(client.stderr, r'absent/x\.hgrm.*No such file')
         self.assertEqual(client.stdout, '')
 
+    def test_full_disk(self):
+        client = self.run_client('-q', '-c', 1, '--hgrm', '/dev/full', self.target)
+        self.assertEqual(client.status, 2)
+        self.assertRegex(client.stderr, r"--hgrm '/dev/full': No space left on device")
+
     def test_file_that_is_there_is_written_anew(self):
         path = self.path('x.hgrm')
         with open(path, 'w', encoding='utf-8') as file:

@@ -457,7 +457,7 @@ static void test_hgrm_reports_a_full_disk(void **state)
         assert_non_null(out);
         if (!buffered)
             assert_int_equal(setvbuf(out, NULL, _IONBF, 0), 0);
-        assert_int_equal(hist_write_hgrm(*state, 1, out), -EIO);
+        assert_int_equal(hist_write_hgrm(*state, 1, out), -ENOSPC);
         (void)fclose(out);
     }
 }
