@@ -87,13 +87,24 @@ static const char *parse_limit(const char *text, struct slo_condition *c)
     return NULL;
 }
 
+#define SPACES " \t"
+
+/* The length without the spaces behind it. */
+static size_t trimmed(const char *text, size_t len)
+{
+    while (len > 0 && strchr(SPACES, text[len - 1]))
+        len--;
+    return len;
+}
+
 static int parse_condition(struct slo_condition *c, char ret_error[static SLO_ERROR_SIZE])
 {
     const char *at = c->text + strcspn(c->text, "<>");
     const char *expected;
     char name[sizeof(c->text)];
 
-    (void)snprintf(name, sizeof(name), "%.*s", (int)(at - c->text), c->text);
+    (void)snprintf(name, sizeof(name), "%.*s", (int)trimmed(c->text, (size_t)(at - c->text)),
+                   c->text);
     if (parse_metric(name, c) < 0) {
         (void)snprintf(ret_error, SLO_ERROR_SIZE,
                        "'%s': expected [service.]pN, min, avg, max, mdev, loss, lost, late, "
@@ -105,6 +116,7 @@ static int parse_condition(struct slo_condition *c, char ret_error[static SLO_ER
                        "it", name);
         return -EINVAL;
     }
+    at += strspn(at, SPACES);
     expected = parse_limit(at, c);
     if (expected) {
         (void)snprintf(ret_error, SLO_ERROR_SIZE, "'%s': expected %s", at, expected);
@@ -118,9 +130,11 @@ int slo_parse(const char *text, struct slo *ret, char ret_error[static SLO_ERROR
     struct slo slo = {.n_conditions = 0};
 
     for (const char *at = text;; at++) {
-        size_t len = strcspn(at, ",");
         struct slo_condition *c = &slo.conditions[slo.n_conditions];
+        size_t len;
 
+        at += strspn(at, SPACES);
+        len = trimmed(at, strcspn(at, ","));
         if (slo.n_conditions == SLO_CONDITIONS_MAX || len >= sizeof(c->text)) {
             (void)snprintf(ret_error, SLO_ERROR_SIZE, "expected at most %d conditions of %zu "
                            "characters", SLO_CONDITIONS_MAX, sizeof(c->text) - 1);
@@ -130,7 +144,7 @@ int slo_parse(const char *text, struct slo *ret, char ret_error[static SLO_ERROR
         if (parse_condition(c, ret_error) < 0)
             return -EINVAL;
         slo.n_conditions++;
-        at += len;
+        at += strcspn(at, ",");
         if (*at == '\0')
             break;
     }

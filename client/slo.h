@@ -34,7 +34,7 @@ struct slo_condition {
     double percentile;              /* of SLO_PERCENTILE */
     enum slo_operator op;
     double limit;                   /* in the unit of the kind */
-    char text[40];                  /* as the user wrote it */
+    char text[40];                  /* as the user wrote it, without spaces around it */
 };
 
 #define SLO_CONDITIONS_MAX 16
@@ -51,7 +51,7 @@ struct slo {
  * @text:       conditions between commas: METRIC OP LIMIT. METRIC is pN, min, avg, max or mdev, of
  *              the response RTT or with "service." in front of the service RTT, against a duration;
  *              loss against a percentage; lost, late, wrong, outages or not_sent against a number.
- *              OP is one of > >= < <=
+ *              OP is one of > >= < <=. There may be spaces between all of them
  * @ret:        the list
  * @ret_error:  on failure which condition is wrong and what was expected
  *

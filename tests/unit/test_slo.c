@@ -75,6 +75,24 @@ static void test_the_list_keeps_order_and_words(void **state)
     assert_string_equal(slo.conditions[2].text, "loss>0%");
 }
 
+static void test_spaces_are_no_part_of_it(void **state)
+{
+    struct slo_condition c;
+    struct slo slo;
+    char why[SLO_ERROR_SIZE];
+
+    (void)state;
+    assert_int_equal(slo_parse(" p99 > 5ms ,\tloss >= 0.1% , lost<3", &slo, why), 0);
+    assert_int_equal(slo.n_conditions, 3);
+    c = slo.conditions[0];
+    assert_int_equal(c.kind, SLO_PERCENTILE);
+    assert_true(c.limit == 5e6);
+    assert_string_equal(c.text, "p99 > 5ms");
+    assert_int_equal(slo.conditions[1].op, SLO_AT_LEAST);
+    assert_string_equal(slo.conditions[1].text, "loss >= 0.1%");
+    assert_string_equal(slo.conditions[2].text, "lost<3");
+}
+
 static void test_one_condition_that_is_met_is_enough(void **state)
 {
     bool met[SLO_CONDITIONS_MAX] = {false};
@@ -158,6 +176,9 @@ static void test_an_error_names_the_part_and_what_was_expected(void **state)
     assert_refused("loss>1", "expected a percentage");
     assert_refused("loss>%", "expected a percentage");
     assert_refused("lost>1.5", "expected a number");
+    assert_refused("p99 > = 5ms", "expected a duration");
+    assert_refused("p 99>5ms", "'p 99'");
+    assert_refused(" , p99>5ms", "''");
     assert_refused("p99>5ms,", "''");
     assert_refused("p99>5000000000000000000000000000000000000000ms", "39 characters");
     assert_refused("lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,lost>1,"
@@ -173,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_known_fails),
         cmocka_unit_test(test_the_list_keeps_order_and_words),
         cmocka_unit_test(test_what_could_not_be_sent_has_a_metric_of_its_own),
+        cmocka_unit_test(test_spaces_are_no_part_of_it),
         cmocka_unit_test(test_percentile_needs_its_sample),
         cmocka_unit_test(test_one_condition_that_is_met_is_enough),
         cmocka_unit_test(test_an_error_names_the_part_and_what_was_expected),
