@@ -376,19 +376,24 @@ static int raise_descriptor_limit(struct run *run)
 static int open_log(struct run *run)
 {
     const struct options *o = run->options;
-    char path[PATH_MAX] = "";
+    const char *path = o->log_path;
+    char usual[PATH_MAX] = "";
     int r = 0;
 
     if (!o->log)
         return 0;
-    if (!o->log_path)
-        r = run_log_find_path(path);
+    if (!path) {
+        r = run_log_find_path(usual);
+        path = usual;
+    }
+    if (r == -ENOENT)
+        return fail(run, RUN_ERROR_USAGE, "--log-file: there is no $HOME for the usual file, "
+                    "expected the name of one");
     if (r == 0)
-        r = run_log_new(&run->log, o->log_path ? o->log_path : path, !o->log_path, run->clock,
-                        o->timeout);
+        r = run_log_new(&run->log, path, !o->log_path, run->clock, o->timeout);
     if (r < 0)
-        return fail(run, RUN_ERROR_USAGE, "--log-file '%.80s': %s",
-                    o->log_path ? o->log_path : path, strerror(-r));
+        return fail(run, RUN_ERROR_USAGE, "--log-file '%.80s': %s", path,
+                    r == -EINVAL ? "not a regular file" : strerror(-r));
     return 0;
 }
 

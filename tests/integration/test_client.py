@@ -493,6 +493,17 @@ class TestEnds(ClientCase):
         for line in lines:
             self.assertRegex(line, r'\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d ')
 
+    def test_log_file_that_is_none(self):
+        target = self.target(self.daemon())
+        for option, why in (('--log-file=/dev/full', "'/dev/full': not a regular file"),
+                            ('--log-file', r'there is no \$HOME'),
+                            ('--log-file=/nowhere/log', "'/nowhere/log': No such file")):
+            with self.subTest(option=option):
+                client = self.run_client('-c', 1, option, target,
+                                         env={'HOME': '', 'XDG_STATE_HOME': ''})
+                self.assertEqual(client.status, 2)
+                self.assertRegex(client.stderr, r'\Atcptimer: --log-file[^\n]*%s[^\n]*\n\Z' % why)
+
     def test_log_file_without_a_path_is_in_the_state_directory(self):
         server = self.daemon()
         client = self.run_client('-c', 5, '--log-file', self.target(server),
