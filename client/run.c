@@ -83,6 +83,19 @@ static bool is_warning(const struct record *record)
     return record->kind != RECORD_REPLY && record->kind != RECORD_LOST;
 }
 
+/* Something that happened at @at, for a person. */
+static void warn(struct run *run, nsec_t at, const char *what)
+{
+    char stamp[CLOCK_RFC3339_SIZE], line[CLOCK_RFC3339_SIZE + RECORD_LINE_SIZE];
+
+    if (run->options->timestamps) {
+        clock_format_rfc3339(report_real_time(&run->report, at), stamp);
+        (void)snprintf(line, sizeof(line), "%s %s", stamp, what);
+        what = line;
+    }
+    warnings_limited(&run->warnings, clock_now(run->clock), what);
+}
+
 /* ---- Records ---- */
 
 static void handle_record(struct run *run, const struct record *record)
@@ -103,7 +116,7 @@ static void handle_record(struct run *run, const struct record *record)
         char line[RECORD_LINE_SIZE];
 
         record_text_format(record, run->options->timeout, line);
-        warnings_limited(&run->warnings, clock_now(run->clock), line);
+        warn(run, record->at, line);
     }
     run->report.ops->record(&run->report, record);
 }
@@ -154,7 +167,7 @@ static void tell_changes(struct run *run)
         if (run->log)
             run_log_line(run->log, line);
         if (o->verbose && options_endless(o))
-            warnings_limited(&run->warnings, clock_now(run->clock), line);
+            warn(run, c->at, line);
     }
 }
 

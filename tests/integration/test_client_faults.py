@@ -212,6 +212,15 @@ class TestReplies(FaultCase):
         for key in ('received', 'late', 'lost', 'records_dropped'):
             self.assertEqual(sum(interval[key] for interval in intervals), events[-1][key], key)
 
+    def test_events_are_stamped_where_replies_are(self):
+        """When it was is what one wants to know of an outage."""
+        for options, stamp in ((['-D'], r'\d{4}-\d\d-\d\dT\S+ '), ([], '')):
+            with self.subTest(options=options):
+                client = self.run_client('--protocol=text', '-c', 2, '-i', '10ms', '-W', '100ms',
+                                         '--in-flight=2', *options,
+                                         Server(self, self.serve_all_but(1)).target())
+                self.assertRegex(client.stderr, r'\Atcptimer: %sno reply to message 1 ' % stamp)
+
     def test_what_could_not_be_sent_is_counted(self):
         """One message in flight that never returns, and four that are due behind it."""
         document = self.run_json(Server(self, self.serve_all_but(1)), '-c', 5, '-i', '20ms',
