@@ -22,6 +22,7 @@
 #include "client/verdict.h"
 #include "client/warnings.h"
 #include "common/base.h"
+#include "common/parse.h"
 
 /* How often records are fetched while they come slowly, and while they come fast. */
 #define TICK_SLOW_MS 100
@@ -33,6 +34,9 @@
 /* After so many of a thread's it looks up: they may come faster than they can be written, and an
  * interrupt must not wait for that to end. */
 #define RECORDS_BATCH 10000
+
+/* Without a word for so long after an interrupt, a run seems to hang. */
+#define WAIT_IN_SILENCE (500 * NSEC_PER_MSEC)
 
 #define REPORTER_NICE 10
 
@@ -59,6 +63,7 @@ struct run {
     bool has_begun;                 /* all are connected and the load has begun */
     bool is_interrupted;
     bool is_forced;
+    nsec_t tell_wait_at;            /* 0 = nothing is waited for, NSEC_NEVER = it was told */
     int output_error;               /* errno: the report can't be written any more */
     struct warnings warnings;
     struct run_log *log;
@@ -302,6 +307,21 @@ static void count_interrupts(struct run *run)
     run->is_forced = n > 1;
 }
 
+static void tell_wait(struct run *run, nsec_t now)
+{
+    char timeout[FORMAT_DURATION_SIZE];
+
+    if (!run->is_interrupted || !run->has_begun)
+        return;
+    if (run->tell_wait_at == 0)
+        run->tell_wait_at = now + WAIT_IN_SILENCE;
+    if (now < run->tell_wait_at)
+        return;
+    run->tell_wait_at = NSEC_NEVER;
+    format_duration(run->options->timeout, timeout);
+    warnings_say("waiting up to %s for replies; a second interrupt ends that", timeout);
+}
+
 static void report_loop(struct run *run)
 {
     struct pollfd p = {.fd = run->report_fd, .events = POLLIN};
@@ -315,6 +335,7 @@ static void report_loop(struct run *run)
         (void)poll(&p, 1, tick);
         (void)!read(run->report_fd, &count, sizeof(count));
         count_interrupts(run);
+        tell_wait(run, clock_now(run->clock));
         if (interrupt_take_quit(run->interrupt))
             report_interim(run);
         follow_phases(run);

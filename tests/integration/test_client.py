@@ -365,7 +365,7 @@ class TestEnds(ClientCase):
         client = self.client('--protocol=text', '-W', '60s', '-i', '10ms', self.target(server))
         self.assertTrue(arrived.wait(support.DEADLINE))
         client.signal(signal.SIGINT)
-        time.sleep(0.2)
+        client.stderr_tape.wait('waiting up to 1m for replies; a second interrupt ends that')
         self.assertTrue(client.running(), 'it waits for what is outstanding')
         client.signal(signal.SIGINT)
         self.assertEqual(client.wait(), 3)
