@@ -443,7 +443,7 @@ static const struct option_entry table[] = {
      GROUP_REPORT, set_fail_if, NULL},
     {{"quiet", 'q', .help = "the summary only"},
      GROUP_REPORT, set_quiet, NULL},
-    {{"verbose", 'v', .help = "a line for each message, and events"},
+    {{"verbose", 'v', .help = "a line for each message, with its UUID"},
      GROUP_REPORT, set_verbose, NULL},
     {{"timestamps", 'D', .help = "the time in front of each line"},
      GROUP_REPORT, set_timestamps, NULL},
