@@ -40,6 +40,16 @@ void link_say(struct link *l, const char *format, ...)
     va_end(args);
 }
 
+bool link_say_error_so_far(struct link *l)
+{
+    char text[TARGET_TEXT_SIZE];
+
+    if (!target_error_so_far(&l->target, text))
+        return false;
+    link_say(l, "%s", text);
+    return true;
+}
+
 /* One address after the other fails: the reason names them all, as far as there is room. */
 static void say_address(struct link *l, const char *what, const char *why)
 {
@@ -195,7 +205,6 @@ int link_try_text(struct link *l, nsec_t now)
 
 int link_expire(struct link *l, nsec_t now)
 {
-    char text[TARGET_TEXT_SIZE];
     int r;
 
     if (l->state == LINK_CONNECTING && l->fd < 0 && now - l->began < l->config->timeout) {
@@ -208,9 +217,7 @@ int link_expire(struct link *l, nsec_t now)
     }
     if (link_may_try_text(l))
         return link_try_text(l, now);
-    if (target_error_so_far(&l->target, text))
-        link_say(l, "%s", text);
-    else
+    if (!link_say_error_so_far(l))
         say_timeout(l, "hello to");
     link_close(l);
     return -ETIMEDOUT;

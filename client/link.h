@@ -122,3 +122,7 @@ void link_close(struct link *l);
 
 /* Notes why, for people: "what: error". */
 void link_say(struct link *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same of an error line whose end has not come: what the server said last tells more than how
+ * the connection ended. Return: whether there is one. */
+bool link_say_error_so_far(struct link *l);

@@ -193,17 +193,6 @@ static void name_connection(const struct swarm *s, struct link *l)
     link_say(l, "connection %" PRIu32 " to %s: %s", l->index + 1, address, reason);
 }
 
-/* What the server said last tells more than how the connection ended. */
-static bool say_error_so_far(struct link *l)
-{
-    char text[TARGET_TEXT_SIZE];
-
-    if (!target_error_so_far(&l->target, text))
-        return false;
-    link_say(l, "%s", text);
-    return true;
-}
-
 /*
  * An established connection is gone, as l->reason says. If the server closed it in peace, what is
  * not answered is sent again on the next one.
@@ -214,7 +203,7 @@ static void link_lost(struct swarm *s, struct link *l, enum run_error error, boo
     bool was_up = l->state == LINK_UP;
     bool is_new;
 
-    if (say_error_so_far(l))
+    if (link_say_error_so_far(l))
         error = RUN_ERROR_PROTOCOL;
     name_connection(s, l);
     link_close(l);
@@ -630,7 +619,7 @@ static void sweep_link(struct swarm *s, struct link *l, nsec_t now)
         expect_deadline(s, sweep_requests(s, l, now));
         expect_deadline(s, sweep_idle(s, l, now));
         /* A server that says what is wrong and forgets the end of the line goes no further. */
-        if (has_overdue(s, l, now) && say_error_so_far(l))
+        if (has_overdue(s, l, now) && link_say_error_so_far(l))
             link_lost(s, l, RUN_ERROR_PROTOCOL, false, now);
         return;
     }
