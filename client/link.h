@@ -3,8 +3,8 @@
  * Link: the life of one connection of a run: connecting (all addresses of the server in turn), the
  * greeting, being up, being closed, and what went wrong in one line.
  *
- * When to try again, and what becomes of the requests of a connection that is lost, is decided by
- * the owner of all links of a thread.
+ * When to try again, and what becomes of the requests of a connection that is lost, is decided
+ * elsewhere: see client/outage.h, whose notes are kept here.
  */
 #pragma once
 
@@ -43,24 +43,23 @@ enum link_state {
 /* A thousand of them do not fit into the caches: what every message needs stands together in front,
  * that of the target last. */
 struct link {
-    /* For every message; some of it are notes of the owner. */
+    /* For every message; some of it are notes of the swarm, and of the outage. */
     uint64_t n_replies;             /* on this connection */
     nsec_t looked_at;               /* its counters, for the evidence; 0 = not yet [ns] */
-    nsec_t down_since;              /* an outage, 0 = none */
-    nsec_t stamp;                   /* ... then [ns, monotonic] */
+    nsec_t down_since;              /* outage: when the server was last heard of; 0 = none [ns] */
+    nsec_t stamp;                   /* of the last read, if it has one [ns, monotonic] */
     nsec_t left_since;              /* what the last read left came later than this [ns]; 0 = it
                                      * left nothing */
     int fd;
     uint32_t index;                 /* in the run, from 0 */
     enum link_state state;
     uint32_t events;                /* what epoll waits for */
-    bool has_stamp;                 /* the kernel stamped the last read ... */
+    bool has_stamp;                 /* the kernel stamped the last read */
     bool is_dirty;                  /* in the list of those to be flushed */
-    bool is_told;                   /* the server said that it stops */
-    bool is_known;                  /* it was up before: a loss is an outage */
-    bool was_native;                /* and spoke that protocol before its outage */
-    bool is_out;                    /* an outage that is no matter of moments: nothing waits for
-                                     * its end */
+    bool is_told;                   /* outage: the server said that it stops */
+    bool is_known;                  /* ... the link was up before: a loss is an outage */
+    bool was_native;                /* ... and spoke that protocol before it */
+    bool is_out;                    /* ... it is no matter of moments: nothing waits for its end */
     struct target target;
 
     /* Now and then. */
@@ -72,11 +71,11 @@ struct link {
     nsec_t connect_time;            /* how long that took, once it is done [ns] */
     nsec_t up_since;                /* the greeting was over [ns] */
     struct tcp_evidence evidence;
-    uint64_t n_lost;                /* in this outage */
+    uint64_t n_lost;                /* outage: messages in it */
     uint64_t n_resent;
     uint64_t n_not_sent;
+    char outage_reason[LINK_FAILURE_SIZE];  /* ... of the failure that began it */
     char reason[LINK_FAILURE_SIZE]; /* of the last failure */
-    char outage_reason[LINK_FAILURE_SIZE];  /* of the one that began this outage */
 };
 
 /* @epoll_fd gets the link's descriptors with the link's address as data. */

@@ -8,35 +8,15 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "client/outage.h"
 #include "common/base.h"
 #include "common/parse.h"
 
 /* Connections that are being made at a time: a backlog holds them all. */
 #define OPENING_MAX 128
 
-/* Trying again after a lost connection: at once, then after a quarter of the time it has been away,
- * within these, so that the length of an outage is known that well. */
-#define BACKOFF_MIN (100 * NSEC_PER_MSEC)
-#define BACKOFF_MAX (5 * NSEC_PER_SEC)
-
 /* Between two sweeps, so that a thousand deadlines close together cost no more than one. */
 #define SWEEP_GAP NSEC_PER_MSEC
-
-static bool is_endless(const struct swarm *s)
-{
-    return options_endless(s->config.options);
-}
-
-static void fail(struct swarm *s, enum run_error error, const char *message)
-{
-    result_fail(&s->config.tally->result, error, message);
-    s->has_failed = true;
-}
-
-static void expect_deadline(struct swarm *s, nsec_t when)
-{
-    s->next_sweep = MIN(s->next_sweep, when);
-}
 
 /* To what was sent then. */
 static nsec_t deadline_of_reply(const struct swarm *s, nsec_t sent)
@@ -52,191 +32,6 @@ static void mark_dirty(struct swarm *s, struct link *l)
     s->dirty[s->n_dirty++] = l;
 }
 
-/* ---- Lost connections ---- */
-
-static void lose(struct swarm *s, struct link *l, const struct request *q, enum record_kind kind,
-                 nsec_t now)
-{
-    s->n_open--;
-    l->n_lost += !q->omitted;
-    tally_lost(s->config.tally, l, q, kind, now);
-}
-
-/* It is not in the ring any more. One that was sent on an earlier connection is in the count of
- * those. */
-static void give_up_waiting(struct swarm *s, struct link *l, const struct request *q, nsec_t now)
-{
-    if (q->resent) {
-        lose(s, l, q, RECORD_LOST, now);
-        return;
-    }
-    s->n_open--;
-    l->n_not_sent++;
-    tally_not_sent(s->config.tally, q);
-}
-
-/* Nothing of what was sent will be answered, nothing of what waits can be sent. */
-static void give_up(struct swarm *s, struct link *l, nsec_t now)
-{
-    struct inflight *f = &l->target.inflight;
-
-    while (inflight_n_sent(f) > 0) {
-        struct request q = *inflight_at(f, 0);
-
-        inflight_pop(f, 1);
-        lose(s, l, &q, RECORD_LOST, now);
-    }
-    while (inflight_n_waiting(f) > 0) {
-        struct request q = *inflight_waiting(f);
-
-        inflight_advance(f);
-        inflight_pop(f, 1);
-        give_up_waiting(s, l, &q, now);
-    }
-}
-
-/* Half to one and a half of the mean: a thousand clients of one server do not come back at once. */
-static nsec_t backoff(struct link *l, nsec_t now)
-{
-    nsec_t mean = MIN(MAX((now - l->down_since) / 4, BACKOFF_MIN), BACKOFF_MAX);
-
-    return mean / 2 + rng_next_u64(&l->target.rng) % mean;
-}
-
-/* @since: when the server was last heard of, as far as we know. */
-static void begin_outage(struct swarm *s, struct link *l, nsec_t since, nsec_t now)
-{
-    l->down_since = since;
-    l->is_out = false;
-    l->n_lost = l->n_resent = l->n_not_sent = 0;
-    memcpy(l->outage_reason, l->reason, sizeof(l->outage_reason));
-    if (is_endless(s))              /* else either nobody notices, or the run ends with a line */
-        tally_text(s->config.tally, RECORD_OUTAGE, l, now, l->reason);
-}
-
-static nsec_t unanswered_since(const struct link *l, nsec_t now)
-{
-    const struct inflight *f = &l->target.inflight;
-
-    return inflight_n_sent(f) > 0 ? inflight_at(f, 0)->sent : now;
-}
-
-/* Whether the server was there before. With a new connection for each message it is as good as
- * known on those that had none yet; else a server that refuses some of them is the end. */
-static bool is_known(const struct swarm *s, const struct link *l)
-{
-    return l->is_known || (s->config.options->connect &&
-                           atomic_load_explicit(s->config.is_known, memory_order_relaxed));
-}
-
-/* A run with an end takes no outage, but a server that restarts is none yet. */
-static bool may_try_again(const struct swarm *s, const struct link *l, nsec_t now)
-{
-    if (!is_known(s, l))
-        return false;
-    return is_endless(s) || (l->is_told && now - l->down_since < s->config.options->timeout);
-}
-
-/* No connection could be had, as l->reason says. */
-static void link_failed(struct swarm *s, struct link *l, nsec_t now)
-{
-    if (!may_try_again(s, l, now)) {
-        give_up(s, l, now);
-        fail(s, is_known(s, l) ? RUN_ERROR_CONNECTION_LOST : RUN_ERROR_CONNECT, l->reason);
-        return;
-    }
-
-    if (l->down_since == 0)
-        begin_outage(s, l, now, now);
-    if (is_endless(s)) {
-        l->is_out = true;
-        give_up(s, l, now);
-    }
-    l->deadline = now + backoff(l, now);
-    expect_deadline(s, l->deadline);
-}
-
-/* Nobody is there any more: what was told before is history. */
-static void cannot_connect(struct swarm *s, struct link *l, nsec_t now)
-{
-    l->is_told = false;
-    link_failed(s, l, now);
-}
-
-static void reopen(struct swarm *s, struct link *l, nsec_t now)
-{
-    if (link_open(l, now) < 0)
-        cannot_connect(s, l, now);
-    else
-        expect_deadline(s, l->deadline);
-}
-
-static void send_again(struct swarm *s, struct link *l)
-{
-    size_t n = inflight_n_sent(&l->target.inflight);
-
-    l->n_resent += n;
-    s->config.tally->result.resent += n;
-    inflight_rewind(&l->target.inflight);
-}
-
-/* Where there are several, a reason says of which connection. */
-static void name_connection(const struct swarm *s, struct link *l)
-{
-    const struct swarm_config *c = &s->config;
-    char address[ADDR_TEXT_SIZE], reason[LINK_FAILURE_SIZE];
-
-    if (c->n_links == 1 && c->step == 1 && c->link->n_addrs == 1)
-        return;
-    addr_format(&c->link->addrs[l->n_addr], address);
-    memcpy(reason, l->reason, sizeof(reason));
-    link_say(l, "connection %" PRIu32 " to %s: %s", l->index + 1, address, reason);
-}
-
-/*
- * An established connection is gone, as l->reason says. If the server closed it in peace, what is
- * not answered is sent again on the next one.
- */
-static void link_lost(struct swarm *s, struct link *l, enum run_error error, bool in_peace,
-                      nsec_t now)
-{
-    bool was_up = l->state == LINK_UP;
-    bool is_new;
-
-    if (link_say_error_so_far(l))
-        error = RUN_ERROR_PROTOCOL;
-    name_connection(s, l);
-    link_close(l);
-    if (!was_up) {
-        link_failed(s, l, now);
-        return;
-    }
-
-    s->n_up--;
-    if (s->is_ending) {
-        give_up(s, l, now);         /* what was missing is counted; the end was wanted */
-        return;
-    }
-    if (!is_endless(s) && !l->is_told) {
-        give_up(s, l, now);
-        fail(s, error, l->reason);
-        return;
-    }
-
-    is_new = l->down_since == 0;
-    if (is_new)
-        begin_outage(s, l, in_peace ? now : unanswered_since(l, now), now);
-    if (in_peace)
-        send_again(s, l);
-    else
-        give_up(s, l, now);
-    /* At once, but only once: a server that takes connections and answers nothing is out. */
-    if (is_new)
-        reopen(s, l, now);
-    else
-        link_failed(s, l, now);
-}
-
 /* ---- New connections ---- */
 
 /* When the server has to hear from us, or NEVER: three times in the idle timeout that it told. */
@@ -245,25 +40,6 @@ static nsec_t idle_deadline(const struct link *l)
     nsec_t gap = l->target.welcome.idle_timeout_ms * NSEC_PER_MSEC / 3;
 
     return l->target.native && gap > 0 ? l->target.last_tx + gap : NSEC_NEVER;
-}
-
-static const char *name_protocol(bool native)
-{
-    return native ? "the native protocol" : "text";
-}
-
-/* The server answers again, and has been there since @since. */
-static void end_outage(struct swarm *s, struct link *l, nsec_t since)
-{
-    char text[RECORD_TEXT_SIZE];
-
-    tally_outage(s->config.tally, l, since, true);
-    if (l->target.native == l->was_native)
-        return;
-    (void)snprintf(text, sizeof(text), "connected again, in %s: before it was %s",
-                   name_protocol(l->target.native), name_protocol(l->was_native));
-    tally_text(s->config.tally, RECORD_NOTICE, l, since, text);
-    l->was_native = l->target.native;
 }
 
 static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
@@ -277,7 +53,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
     l->is_told = false;
     l->is_out = false;
     s->n_up++;
-    expect_deadline(s, idle_deadline(l));
+    swarm_expect(s, idle_deadline(l));
     hist_record(tally->result.connect, l->connect_time);
     if (!s->has_greeted) {
         s->has_greeted = true;
@@ -287,7 +63,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
     if (l->down_since == 0)
         l->was_native = l->target.native;
     else if (l->target.native)
-        end_outage(s, l, now);
+        outage_end(s, l, now);
 }
 
 /* With a new connection for each message, links open when there is one. */
@@ -296,7 +72,7 @@ bool swarm_open(struct swarm *s, nsec_t now)
     if (s->config.options->connect)
         return true;
     while (s->n_begun < s->config.n_links && s->n_begun - s->n_up < OPENING_MAX && !s->has_failed)
-        reopen(s, &s->links[s->n_begun++], now);
+        outage_open_link(s, &s->links[s->n_begun++], now);
     return s->n_up == s->config.n_links;
 }
 
@@ -305,10 +81,10 @@ static void handle_connecting(struct swarm *s, struct link *l)
     nsec_t now = clock_now(s->config.clock);
 
     if (link_writable(l, now) < 0) {
-        cannot_connect(s, l, now);
+        outage_cannot_connect(s, l, now);
         return;
     }
-    expect_deadline(s, l->deadline);
+    swarm_expect(s, l->deadline);
     if (l->state == LINK_GREETING && l->target.state == TARGET_READY)
         link_greeted(s, l, now);    /* text, where nothing is said first */
     mark_dirty(s, l);
@@ -362,20 +138,20 @@ static void flush_link(struct swarm *s, struct link *l, nsec_t now)
 
     if (l->state == LINK_DOWN && s->config.options->connect && inflight_n_waiting(f) > 0 &&
         l->deadline == NSEC_NEVER)
-        reopen(s, l, now);
+        outage_open_link(s, l, now);
     if (l->state != LINK_UP && l->state != LINK_GREETING)
         return;
 
     n = target_flush(&l->target, s->tx);
     if (n < 0) {
         link_say(l, "send: %s", strerror((int)-n));
-        link_lost(s, l, RUN_ERROR_CONNECTION_LOST, false, now);
+        outage_lose_connection(s, l, RUN_ERROR_CONNECTION_LOST, false, now);
         return;
     }
     for (size_t i = inflight_n_sent(f) - (size_t)n; i < inflight_n_sent(f); i++)
         tally_sent(s->config.tally, inflight_at(f, i));
     if (n > 0 || l->target.tx_offset > 0)
-        expect_deadline(s, deadline_of_reply(s, now));
+        swarm_expect(s, deadline_of_reply(s, now));
     link_arm(l);
 }
 
@@ -397,7 +173,7 @@ static void leave_if_answered(struct swarm *s, struct link *l, nsec_t now)
         l->target.tx_offset > 0)
         return;
     target_say_goodbye(&l->target);
-    link_lost(s, l, RUN_ERROR_CONNECTION_LOST, true, now);
+    outage_lose_connection(s, l, RUN_ERROR_CONNECTION_LOST, true, now);
 }
 
 /* The one message of its connection is answered. */
@@ -412,9 +188,9 @@ static void end_exchange(struct swarm *s, struct link *l)
 static void try_text(struct swarm *s, struct link *l, nsec_t now)
 {
     if (link_try_text(l, now) < 0)
-        cannot_connect(s, l, now);
+        outage_cannot_connect(s, l, now);
     else
-        expect_deadline(s, l->deadline);
+        swarm_expect(s, l->deadline);
 }
 
 /* false when the link has no connection any more. */
@@ -427,11 +203,11 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
     case TARGET_REPLY:
         s->n_open--;
         if (unlikely(l->down_since > 0))
-            end_outage(s, l, l->up_since);
+            outage_end(s, l, l->up_since);
         tally_reply(s->config.tally, l, event, read);
         return true;
     case TARGET_MISSING:
-        lose(s, l, &event->request, RECORD_MISSING, read->now);
+        outage_lose_message(s, l, &event->request, RECORD_MISSING, read->now);
         return true;
     case TARGET_WRONG:
         tally_text(s->config.tally, RECORD_WRONG, l, read->now, event->text);
@@ -449,18 +225,18 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
     case TARGET_REFUSED:
         l->is_told = event->is_stopping;
         link_say(l, "%s%s", l->target.native ? "server: " : "", event->text);
-        link_lost(s, l, RUN_ERROR_PROTOCOL, event->is_stopping, read->now);
+        outage_lose_connection(s, l, RUN_ERROR_PROTOCOL, event->is_stopping, read->now);
         return false;
     case TARGET_ENDED:
         if (l->target.state != TARGET_LEAVING)
             link_say(l, "connection closed by the server%s%s, after %" PRIu64 " replies",
                      event->text[0] ? " " : "", event->text, l->n_replies);
-        link_lost(s, l, RUN_ERROR_CONNECTION_LOST, true, read->now);
+        outage_lose_connection(s, l, RUN_ERROR_CONNECTION_LOST, true, read->now);
         return false;
     case TARGET_BROKEN:
         link_say(l, "%s", event->text);
-        name_connection(s, l);
-        fail(s, RUN_ERROR_PROTOCOL, l->reason);
+        outage_name_connection(s, l);
+        swarm_fail(s, RUN_ERROR_PROTOCOL, l->reason);
         return false;
     }
     return true;
@@ -489,7 +265,7 @@ static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally
     }
     if (r < 0) {
         link_say(l, "receive: %s", strerror(-r));
-        link_lost(s, l, RUN_ERROR_CONNECTION_LOST, false, clock_now(s->config.clock));
+        outage_lose_connection(s, l, RUN_ERROR_CONNECTION_LOST, false, clock_now(s->config.clock));
         return false;
     }
 
@@ -605,30 +381,30 @@ static void expire(struct swarm *s, struct link *l, nsec_t now)
     bool is_hello = link_may_try_text(l);
 
     if (link_expire(l, now) < 0) {
-        cannot_connect(s, l, now);
+        outage_cannot_connect(s, l, now);
         return;
     }
     if (is_hello)
         tell_text_is_tried(s, l, now);
-    expect_deadline(s, l->deadline);
+    swarm_expect(s, l->deadline);
 }
 
 static void sweep_link(struct swarm *s, struct link *l, nsec_t now)
 {
     if (l->state == LINK_UP) {
-        expect_deadline(s, sweep_requests(s, l, now));
-        expect_deadline(s, sweep_idle(s, l, now));
+        swarm_expect(s, sweep_requests(s, l, now));
+        swarm_expect(s, sweep_idle(s, l, now));
         /* A server that says what is wrong and forgets the end of the line goes no further. */
         if (has_overdue(s, l, now) && link_say_error_so_far(l))
-            link_lost(s, l, RUN_ERROR_PROTOCOL, false, now);
+            outage_lose_connection(s, l, RUN_ERROR_PROTOCOL, false, now);
         return;
     }
     if (l->deadline > now) {
-        expect_deadline(s, l->deadline);
+        swarm_expect(s, l->deadline);
         return;
     }
     if (l->state == LINK_DOWN)
-        reopen(s, l, now);
+        outage_open_link(s, l, now);
     else
         expire(s, l, now);
 }
@@ -689,14 +465,14 @@ void swarm_drain(struct swarm *s, nsec_t now)
         size_t n_kept = l->target.tx_offset > 0;    /* what is half out has to be ended */
 
         if (l->state != LINK_UP) {
-            give_up(s, l, now);
+            outage_give_up(s, l, now);
             continue;
         }
         while (inflight_n_waiting(f) > n_kept) {
-            give_up_waiting(s, l, inflight_drop_newest(f), now);
+            outage_give_up_waiting(s, l, inflight_drop_newest(f), now);
         }
     }
-    expect_deadline(s, now);
+    swarm_expect(s, now);
 }
 
 void swarm_close(struct swarm *s, nsec_t now)
@@ -704,7 +480,7 @@ void swarm_close(struct swarm *s, nsec_t now)
     for (uint32_t i = 0; i < s->config.n_links; i++) {
         struct link *l = &s->links[i];
 
-        give_up(s, l, now);
+        outage_give_up(s, l, now);
         target_say_goodbye(&l->target);
         link_close(l);
         if (l->down_since > 0)

@@ -1,51 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Swarm: all connections of a thread: opening them, what goes out and comes in, what becomes of
- * them and of their messages when they are lost.
+ * Swarm: all connections of a thread: opening them, what goes out and comes in, and whose time is
+ * over.
  *
  * When a message is due is not known here: the runner says so.
  */
 #pragma once
 
-#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "client/link.h"
-#include "client/options.h"
-#include "client/tally.h"
+#include "client/result.h"
+#include "client/swarm_state.h"
 #include "common/clock.h"
-
-struct swarm_config {
-    const struct options *options;          /* borrowed, as all here */
-    const struct clock_src *clock;
-    const struct link_config *link;
-    struct tally *tally;
-    atomic_bool *is_known;          /* a connection of the run stood; with those of other threads */
-    int epoll_fd;
-    uint32_t first_link;            /* number of the first connection in the run */
-    uint32_t step;                  /* from one connection to the next */
-    uint32_t n_links;
-};
-
-struct swarm {
-    struct swarm_config config;
-    struct link *links;
-    uint32_t n_begun;               /* links that were begun, while opening */
-    uint32_t n_up;
-    struct link **dirty;            /* those where there may be something new to send */
-    uint32_t n_dirty;
-    uint64_t n_pushed;              /* messages so far */
-    uint64_t n_open;                /* of them neither answered nor given up */
-    uint64_t n_omit;                /* the first that many are warm-up... */
-    nsec_t omit_until;              /* ...and what is due before this */
-    nsec_t next_sweep;              /* no deadline passes before [ns] */
-    bool is_ending;                 /* nothing new is sent, nothing is opened again */
-    bool has_failed;                /* the run has to end: the tally's result says why */
-    bool has_greeted;               /* the first connection was reported */
-    uint8_t *rx;
-    uint8_t *tx;
-};
 
 /* @config is copied. Return: 0 or negative errno. */
 int swarm_init(struct swarm *s, const struct swarm_config *config);
