@@ -191,7 +191,8 @@ static const char *name_protocol(bool native)
     return native ? "the native protocol" : "text";
 }
 
-void outage_end(struct swarm *s, struct link *l, nsec_t since)
+/* The server has been there again since @since. */
+static void end_outage(struct swarm *s, struct link *l, nsec_t since)
 {
     char text[RECORD_TEXT_SIZE];
 
@@ -202,4 +203,23 @@ void outage_end(struct swarm *s, struct link *l, nsec_t since)
                    name_protocol(l->target.native), name_protocol(l->was_native));
     tally_text(s->config.tally, RECORD_NOTICE, l, since, text);
     l->was_native = l->target.native;
+}
+
+void outage_connected(struct swarm *s, struct link *l, nsec_t now)
+{
+    l->is_known = true;
+    if (s->config.options->connect)
+        atomic_store_explicit(s->config.is_known, true, memory_order_relaxed);
+    l->is_told = false;
+    l->is_out = false;
+    /* In text nothing was said yet: with the first reply it turns out that the outage is over. */
+    if (l->down_since == 0)
+        l->was_native = l->target.native;
+    else if (l->target.native)
+        end_outage(s, l, now);
+}
+
+void outage_answered(struct swarm *s, struct link *l)
+{
+    end_outage(s, l, l->up_since);
 }

@@ -39,8 +39,11 @@ void outage_cannot_connect(struct swarm *s, struct link *l, nsec_t now);
 void outage_lose_connection(struct swarm *s, struct link *l, enum run_error error, bool in_peace,
                             nsec_t now);
 
-/* The server answers again; the outage ends with @since, when the connection stood. */
-void outage_end(struct swarm *s, struct link *l, nsec_t since);
+/* A connection stands. Where the server itself has spoken, an outage has ended with that. */
+void outage_connected(struct swarm *s, struct link *l, nsec_t now);
+
+/* The first reply after an outage: it ended when the connection stood. */
+void outage_answered(struct swarm *s, struct link *l);
 
 /* Where there are several, l->reason says of which connection from now on. */
 void outage_name_connection(const struct swarm *s, struct link *l);

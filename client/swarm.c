@@ -47,11 +47,6 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
     struct tally *tally = s->config.tally;
 
     link_is_up(l, now);
-    l->is_known = true;
-    if (s->config.options->connect)
-        atomic_store_explicit(s->config.is_known, true, memory_order_relaxed);
-    l->is_told = false;
-    l->is_out = false;
     s->n_up++;
     swarm_expect(s, idle_deadline(l));
     hist_record(tally->result.connect, l->connect_time);
@@ -59,11 +54,7 @@ static void link_greeted(struct swarm *s, struct link *l, nsec_t now)
         s->has_greeted = true;
         tally_connected(tally, l, now);
     }
-    /* In text nothing was said yet: with the first reply it turns out that the outage is over. */
-    if (l->down_since == 0)
-        l->was_native = l->target.native;
-    else if (l->target.native)
-        outage_end(s, l, now);
+    outage_connected(s, l, now);
 }
 
 /* With a new connection for each message, links open when there is one. */
@@ -203,7 +194,7 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
     case TARGET_REPLY:
         s->n_open--;
         if (unlikely(l->down_since > 0))
-            outage_end(s, l, l->up_since);
+            outage_answered(s, l);
         tally_reply(s->config.tally, l, event, read);
         return true;
     case TARGET_MISSING:
