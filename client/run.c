@@ -3,22 +3,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdarg.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "client/analysis.h"
 #include "client/interrupt.h"
 #include "client/record_text.h"
 #include "client/report.h"
 #include "client/run_log.h"
+#include "client/run_setup.h"
 #include "client/runner.h"
-#include "client/share.h"
 #include "client/verdict.h"
 #include "client/warnings.h"
 #include "common/base.h"
@@ -40,44 +37,8 @@
 
 #define REPORTER_NICE 10
 
-/* Descriptors of the reporting thread, with a margin: standard ones, signals, files, a resolver. */
-#define OWN_FDS 32
-
 /* From the word to start to the start: all runners have heard it by then. */
 #define START_DELAY (5 * NSEC_PER_MSEC)
-
-struct run {
-    const struct options *options;
-    const struct clock_src *clock;
-    struct addr_target target;
-    struct addr *addrs;
-    char address[ADDR_TEXT_SIZE];
-    struct runner_config config;
-    struct runner **runners;
-    uint32_t n_runners;
-    uint32_t n_started;             /* of them with a thread */
-    struct interrupt *interrupt;    /* NULL = the runners did not start */
-    int report_fd;
-    struct report report;
-    struct result total;
-    bool has_begun;                 /* all are connected and the load has begun */
-    bool is_interrupted;
-    bool is_forced;
-    nsec_t tell_wait_at;            /* 0 = nothing is waited for, NSEC_NEVER = it was told */
-    int output_error;               /* errno: the report can't be written any more */
-    struct warnings warnings;
-    struct run_log *log;
-    FILE *hgrm;                     /* NULL = not asked for, or written */
-    struct analysis *analysis;
-    uint64_t n_changes_told;
-    struct machine machine;
-};
-
-static void command_all(struct run *run, enum runner_command command)
-{
-    for (uint32_t i = 0; i < run->n_started; i++)
-        runner_command(run->runners[i], command);
-}
 
 /* A reply is a row, and what is lost with its connection is counted with that: no line for them.
  * Nor is there a second one for a message that has one, since its time was over. */
@@ -150,7 +111,7 @@ static void flush_output(struct run *run)
     else if (ferror(out))
         run->output_error = EIO;
     if (run->output_error != 0)
-        command_all(run, RUNNER_DRAIN);
+        run_command_all(run, RUNNER_DRAIN);
 }
 
 /* A run that somebody watches for hours says at once that its path is another one; one with an end
@@ -215,14 +176,14 @@ static void follow_phases(struct run *run)
     if (!run->has_begun && all_are(run, RUNNER_STANDBY)) {
         run->has_begun = true;
         run->config.start = clock_now(run->clock) + START_DELAY;
-        command_all(run, RUNNER_GO);
+        run_command_all(run, RUNNER_GO);
         return;
     }
     for (uint32_t i = 0; i < run->n_runners; i++) {
         struct runner *r = run->runners[i];
 
         if (runner_phase(r) == RUNNER_OVER && (!run->has_begun || r->tally.result.error))
-            command_all(run, RUNNER_DRAIN);
+            run_command_all(run, RUNNER_DRAIN);
     }
 }
 
@@ -351,193 +312,6 @@ static void report_loop(struct run *run)
     count_interrupts(run);
 }
 
-/* ---- Setting up ---- */
-
-static int fail(struct run *run, enum run_error error, const char *format, ...) _printf_(3, 4);
-
-static int fail(struct run *run, enum run_error error, const char *format, ...)
-{
-    char message[RESULT_MESSAGE_SIZE];
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
-    result_fail(&run->total, error, message);
-    return -EINVAL;
-}
-
-static int resolve(struct run *run)
-{
-    const struct options *o = run->options;
-    const char *reason = "";
-    int r;
-
-    r = addr_parse_target(o->host, o->port, &run->target, &reason);
-    if (r < 0)
-        return fail(run, RUN_ERROR_USAGE, "host '%.80s': expected %s", o->host, reason);
-    run->report.context.host = run->target.host;
-    r = addr_resolve(&run->target, o->family, &run->addrs, &run->config.link.n_addrs, &reason);
-    if (r < 0)
-        return fail(run, RUN_ERROR_RESOLVE, "host '%.80s': %s", run->target.host, reason);
-    addr_format(&run->addrs[0], run->address);
-    run->config.link.addrs = run->addrs;
-    r = dial_config_init(&run->config.link.dial, o, &reason);
-    if (r < 0)
-        return fail(run, RUN_ERROR_USAGE, "--interface '%.80s': expected %s", o->source, reason);
-    return 0;
-}
-
-/* Connections take a descriptor each, runners some of their own, and the rest is ours. */
-static int raise_descriptor_limit(struct run *run)
-{
-    rlim_t needed = (rlim_t)run->options->connections +
-                    RUNNER_FDS * (rlim_t)run->options->threads + OWN_FDS;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= needed)
-        return 0;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max < needed)
-        return fail(run, RUN_ERROR_SYSTEM,
-                    "%u connections need %llu descriptors, the limit is %llu (ulimit -n)",
-                    run->options->connections, (unsigned long long)needed,
-                    (unsigned long long)limit.rlim_max);
-    return 0;
-}
-
-static int open_log(struct run *run)
-{
-    const struct options *o = run->options;
-    const char *path = o->log_path;
-    char usual[PATH_MAX] = "";
-    int r = 0;
-
-    if (!o->log)
-        return 0;
-    if (!path) {
-        r = run_log_find_path(usual);
-        path = usual;
-    }
-    if (r == -ENOENT)
-        return fail(run, RUN_ERROR_USAGE, "--log-file: there is no $HOME for the usual file, "
-                    "expected the name of one");
-    if (r == 0)
-        r = run_log_new(&run->log, path, !o->log_path, run->clock, o->timeout);
-    if (r < 0)
-        return fail(run, RUN_ERROR_USAGE, "--log-file '%.80s': %s", path,
-                    r == -EINVAL ? "not a regular file" : strerror(-r));
-    return 0;
-}
-
-/* An hour's run should not find out in the end that it has no place for its file. What is in it
- * stays until then. */
-static int open_hgrm(struct run *run)
-{
-    const char *path = run->options->hgrm_path;
-
-    if (!path)
-        return 0;
-    run->hgrm = fopen(path, "ae");
-    if (!run->hgrm)
-        return fail(run, RUN_ERROR_USAGE, "--hgrm '%.80s': %s", path, strerror(errno));
-    return 0;
-}
-
-static int start_runners(struct run *run)
-{
-    const struct options *o = run->options;
-    int r;
-
-    run->runners = calloc(o->threads, sizeof(struct runner *));
-    if (!run->runners)
-        return fail(run, RUN_ERROR_SYSTEM, "out of memory");
-    for (uint32_t i = 0; i < o->threads; i++) {
-        struct share share = share_make(o, i);
-
-        r = runner_new(&run->runners[i], &run->config, &share);
-        if (r < 0)
-            return fail(run, RUN_ERROR_SYSTEM, "setting up: %s", strerror(-r));
-        run->n_runners++;
-    }
-    for (; run->n_started < run->n_runners; run->n_started++) {
-        r = runner_start(run->runners[run->n_started]);
-        if (r < 0)
-            return fail(run, RUN_ERROR_SYSTEM, "starting a thread: %s", strerror(-r));
-    }
-    return 0;
-}
-
-static int init(struct run *run, const struct options *o)
-{
-    *run = (struct run){
-        .options = o,
-        .clock = &clock_system,
-        .report_fd = -1,
-        .report = {
-            .ops = report_find(o->output),
-            .context = {.options = o, .clock = &clock_system, .host = o->host,
-                        .address = run->address, .out = stdout},
-        },
-    };
-    return result_init(&run->total);
-}
-
-static int set_up(struct run *run)
-{
-    int r;
-
-    r = open_log(run);
-    if (r == 0)
-        r = open_hgrm(run);
-    if (r == 0)
-        r = resolve(run);
-    if (r == 0)
-        r = raise_descriptor_limit(run);
-    if (r < 0)
-        return r;
-
-    interrupt_block();
-    run->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (run->report_fd < 0)
-        return fail(run, RUN_ERROR_SYSTEM, "eventfd: %s", strerror(errno));
-    run->config.options = run->options;
-    run->config.clock = run->clock;
-    run->config.link.timeout = MAX(run->options->timeout, LINK_TIMEOUT_MIN);
-    run->config.report_fd = run->report_fd;
-    target_config_init(&run->config.link.target, run->clock, run->options);
-    /* A sleep may else last 50 us longer than asked for; threads inherit it, prctl(2). */
-    (void)prctl(PR_SET_TIMERSLACK, 1UL);
-    machine_read(&run->machine, run->clock, &run->addrs[0]);
-    r = analysis_new(&run->analysis, run->options->connections, run->options->worst,
-                     run->options->connect, run->report.ops->row, &run->report);
-    if (r < 0)
-        return fail(run, RUN_ERROR_SYSTEM, "out of memory");
-    r = start_runners(run);
-    if (r < 0)
-        return r;
-    r = interrupt_new(&run->interrupt, run->runners, run->n_started, run->report_fd);
-    if (r < 0)
-        return fail(run, RUN_ERROR_SYSTEM, "starting a thread: %s", strerror(-r));
-    return 0;
-}
-
-static void tear_down(struct run *run)
-{
-    interrupt_free(run->interrupt);
-    for (uint32_t i = 0; i < run->n_runners; i++)
-        runner_free(run->runners[i]);
-    free(run->runners);
-    free(run->addrs);
-    run_log_free(run->log);
-    if (run->hgrm)
-        (void)fclose(run->hgrm);
-    analysis_free(run->analysis);
-    fd_closep(&run->report_fd);
-    result_deinit(&run->total);
-}
-
 /* ---- The end ---- */
 
 static void log_end(struct run *run)
@@ -573,8 +347,8 @@ static void write_hgrm(struct run *run)
     if (fclose(f) != 0 && r == 0)
         r = -errno;
     if (r < 0)
-        (void)fail(run, RUN_ERROR_SYSTEM, "--hgrm '%.80s': %s", run->options->hgrm_path,
-                   strerror(-r));
+        (void)run_fail(run, RUN_ERROR_SYSTEM, "--hgrm '%.80s': %s", run->options->hgrm_path,
+                       strerror(-r));
 }
 
 /* Outputs in which a reader would take the rows for all there were. */
@@ -621,7 +395,7 @@ static int finish(struct run *run)
         result_merge(&run->total, &run->runners[i]->tally.result);
 
     if (run->is_interrupted && !run->has_begun && run->total.error == RUN_ERROR_NONE)
-        (void)fail(run, RUN_ERROR_CONNECT, "interrupted before the server had answered");
+        (void)run_fail(run, RUN_ERROR_CONNECT, "interrupted before the server had answered");
     write_hgrm(run);
 
     struct report_summary s = summarise(run, &run->total);
@@ -652,19 +426,19 @@ int run_measurement(const struct options *o)
     struct run run;
     int status;
 
-    if (init(&run, o) < 0) {
+    if (run_init(&run, o) < 0) {
         warnings_say("out of memory");
         return EXIT_ERROR;
     }
-    if (set_up(&run) == 0)
+    if (run_set_up(&run) == 0)
         report_loop(&run);
     else
-        command_all(&run, RUNNER_ABORT);
+        run_command_all(&run, RUNNER_ABORT);
     for (uint32_t i = 0; i < run.n_started; i++)
         runner_join(run.runners[i]);
     (void)drain_records(&run, SIZE_MAX);
     status = finish(&run);
-    tear_down(&run);
+    run_tear_down(&run);
     return status;
 }
 
@@ -673,12 +447,12 @@ int run_refuse(const struct options *o, const char *message)
     struct run run;
     int status;
 
-    if (init(&run, o) < 0) {
+    if (run_init(&run, o) < 0) {
         warnings_say("out of memory");
         return EXIT_ERROR;
     }
-    (void)fail(&run, RUN_ERROR_USAGE, "%s", message);
+    (void)run_fail(&run, RUN_ERROR_USAGE, "%s", message);
     status = finish(&run);
-    tear_down(&run);
+    run_tear_down(&run);
     return status;
 }
