@@ -9,11 +9,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "client/analysis.h"
 #include "client/interrupt.h"
 #include "client/record_text.h"
 #include "client/report.h"
 #include "client/run_log.h"
+#include "client/run_output.h"
 #include "client/run_setup.h"
 #include "client/runner.h"
 #include "client/verdict.h"
@@ -39,125 +39,6 @@
 
 /* From the word to start to the start: all runners have heard it by then. */
 #define START_DELAY (5 * NSEC_PER_MSEC)
-
-/* A reply is a row, and what is lost with its connection is counted with that: no line for them.
- * Nor is there a second one for a message that has one, since its time was over. */
-static bool is_warning(const struct record *record)
-{
-    if (record->kind == RECORD_MISSING)
-        return !record->message.was_overdue;
-    return record->kind != RECORD_REPLY && record->kind != RECORD_LOST;
-}
-
-/* Something that happened at @at, for a person. */
-static void warn(struct run *run, nsec_t at, const char *what)
-{
-    char stamp[CLOCK_RFC3339_SIZE], line[CLOCK_RFC3339_SIZE + RECORD_LINE_SIZE];
-
-    if (run->options->timestamps) {
-        clock_format_rfc3339(report_real_time(&run->report, at), stamp);
-        (void)snprintf(line, sizeof(line), "%s %s", stamp, what);
-        what = line;
-    }
-    warnings_limited(&run->warnings, clock_now(run->clock), what);
-}
-
-/* ---- Records ---- */
-
-static void handle_record(struct run *run, const struct record *record)
-{
-    if (record->kind == RECORD_REPLY)
-        analysis_add(run->analysis, record);
-    if (run->log)
-        run_log_record(run->log, record);
-    if (record->kind == RECORD_CONNECTED) {
-        if (!run->report.has_begun) {
-            run->report.has_begun = true;
-            addr_format(&run->addrs[record->connected.n_addr], run->address);
-            run->report.ops->begin(&run->report, record->connected.is_native ? "native" : "text");
-        }
-        return;
-    }
-    if (is_warning(record)) {
-        char line[RECORD_LINE_SIZE];
-
-        record_text_format(record, run->options->timeout, line);
-        warn(run, record->at, line);
-    }
-    run->report.ops->record(&run->report, record);
-}
-
-static void flush_log(struct run *run)
-{
-    int r = run->log ? run_log_flush(run->log) : 0;
-
-    if (r < 0)
-        warnings_say("log file: %s; the run goes on, lines are lost", strerror(-r));
-    else if (r == RUN_LOG_RESUMED)
-        warnings_say("log file: written again, %" PRIu64 " lines were lost",
-                     run_log_take_lost(run->log));
-}
-
-/* Ends the run if nothing can be written. What stdio tried to write before it was asked to left no
- * errno, only the mark. */
-static void flush_output(struct run *run)
-{
-    FILE *out = run->report.context.out;
-
-    if (run->output_error != 0)
-        return;
-    if (fflush(out) != 0)
-        run->output_error = errno;
-    else if (ferror(out))
-        run->output_error = EIO;
-    if (run->output_error != 0)
-        run_command_all(run, RUNNER_DRAIN);
-}
-
-/* A run that somebody watches for hours says at once that its path is another one; one with an end
- * says so in its report. */
-static void tell_changes(struct run *run)
-{
-    const struct options *o = run->options;
-    struct where_stats *stats = run->analysis ? analysis_stats(run->analysis) : NULL;
-
-    for (; stats && run->n_changes_told < where_stats_n_changes(stats); run->n_changes_told++) {
-        const struct where_change *c = where_stats_change(stats, run->n_changes_told);
-        char line[WHERE_CHANGE_SIZE];
-
-        if (!c)
-            continue;
-        if (run->report.ops->change)
-            run->report.ops->change(&run->report, c);
-        where_change_format(c, line);
-        if (run->log)
-            run_log_line(run->log, line);
-        if (o->verbose && options_endless(o))
-            warn(run, c->at, line);
-    }
-}
-
-/* Takes up to @max of each thread's. Return: how many there were. */
-static size_t drain_records(struct run *run, size_t max)
-{
-    const struct record *record;
-    size_t n = 0;
-
-    for (uint32_t i = 0; i < run->n_runners; i++) {
-        struct ring *ring = &run->runners[i]->tally.ring;
-
-        for (size_t k = 0; k < max && (record = ring_peek(ring)) != NULL; k++) {
-            handle_record(run, record);
-            ring_release(ring);
-            n++;
-        }
-    }
-    tell_changes(run);
-    if (n > 0)
-        flush_output(run);
-    flush_log(run);
-    return n;
-}
 
 /* ---- Phases ---- */
 
@@ -185,35 +66,6 @@ static void follow_phases(struct run *run)
         if (runner_phase(r) == RUNNER_OVER && (!run->has_begun || r->tally.result.error))
             run_command_all(run, RUNNER_DRAIN);
     }
-}
-
-/* What the measuring threads did not hand over so far. */
-static uint64_t count_dropped(struct run *run)
-{
-    uint64_t n = 0;
-
-    for (uint32_t i = 0; i < run->n_runners; i++)
-        n += tally_n_dropped(&run->runners[i]->tally);
-    return n;
-}
-
-static struct report_summary summarise(struct run *run, const struct result *result)
-{
-    struct report_summary s = {
-        .result = result,
-        .n_dropped = count_dropped(run),
-        .is_interrupted = run->is_interrupted,
-    };
-
-    s.is_slo_met = slo_judge(&run->options->slo, result, s.slo_met);
-    if (run->analysis) {
-        analysis_close(run->analysis);
-        tell_changes(run);
-        s.where = analysis_stats(run->analysis);
-        s.machine = &run->machine;
-    }
-    run->report.n_dropped = s.n_dropped;
-    return s;
 }
 
 /* A document, or rows, are for a program; who sends a signal looks at a terminal. */
@@ -252,10 +104,10 @@ static void report_interim(struct run *run)
             result_merge(&sum, &r->tally.result);
     }
     sum.ended = clock_now(run->clock);
-    struct report_summary s = summarise(run, &sum);
+    struct report_summary s = run_summarise(run, &sum);
 
     print_interim(run, &s);
-    flush_output(run);
+    run_flush_output(run);
     result_deinit(&sum);
 }
 
@@ -300,8 +152,8 @@ static void report_loop(struct run *run)
         if (interrupt_take_quit(run->interrupt))
             report_interim(run);
         follow_phases(run);
-        n = drain_records(run, RECORDS_BATCH);
-        run->report.n_dropped = count_dropped(run);
+        n = run_drain_records(run, RECORDS_BATCH);
+        run->report.n_dropped = run_count_dropped(run);
         if (run->has_begun && run->report.ops->tick)
             run->report.ops->tick(&run->report, clock_now(run->clock));
         if (n >= RECORDS_BATCH)
@@ -326,7 +178,7 @@ static void log_end(struct run *run)
                    " lost%s%s", r->sent, r->received, r->lost, r->error ? ": " : "",
                    r->error ? r->message : "");
     run_log_line(run->log, line);
-    flush_log(run);
+    run_flush_log(run);
     n_lost = run_log_take_lost(run->log);
     if (n_lost > 0)
         warnings_say("log file: %" PRIu64 " lines were lost", n_lost);
@@ -398,7 +250,7 @@ static int finish(struct run *run)
         (void)run_fail(run, RUN_ERROR_CONNECT, "interrupted before the server had answered");
     write_hgrm(run);
 
-    struct report_summary s = summarise(run, &run->total);
+    struct report_summary s = run_summarise(run, &run->total);
 
     log_end(run);
     warnings_flush(&run->warnings);
@@ -409,7 +261,7 @@ static int finish(struct run *run)
 
     status = verdict_of(&run->total, end_of(run), s.is_slo_met);
     run->report.ops->end(&run->report, &s);
-    flush_output(run);
+    run_flush_output(run);
     if (s.n_dropped > 0 && has_rows(run->options))
         warnings_say("%" PRIu64 " replies came too fast to be written, and are in the "
                      "distributions only; slow ones were kept first", s.n_dropped);
@@ -436,7 +288,7 @@ int run_measurement(const struct options *o)
         run_command_all(&run, RUNNER_ABORT);
     for (uint32_t i = 0; i < run.n_started; i++)
         runner_join(run.runners[i]);
-    (void)drain_records(&run, SIZE_MAX);
+    (void)run_drain_records(&run, SIZE_MAX);
     status = finish(&run);
     run_tear_down(&run);
     return status;
