@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Outage: what becomes of a connection that is lost, and of its messages: given up or sent again,
- * tried again and how soon, and for how long the server was away.
+ * Outage: what becomes of a connection that is lost (whether and when it is tried again, for how
+ * long the server was away) and of its messages (given up, or sent again).
  *
  * A run with an end takes none: it fails, except while a server restarts that said that it stops.
  * The notes on an outage are in the link; whether the run has failed, what is open and when to look
- * again, in the swarm. All times are "now" as the swarm has it [ns, monotonic].
+ * again, in the swarm. @now is the present time throughout [ns, monotonic].
  */
 #pragma once
 
