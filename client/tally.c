@@ -184,8 +184,10 @@ nsec_t tally_look(struct tally *t, int n, bool left_some)
 {
     nsec_t now = n > 0 ? stamp_bridge_look(&t->bridge, t->clock) : clock_now(t->clock);
 
-    if (!t->left_some)
+    if (!t->left_some) {
+        t->looked_before = t->looked_at;
         t->looked_at = t->last_look;
+    }
     t->last_look = now;
     t->left_some = left_some;
     return now;
@@ -235,15 +237,31 @@ static uint16_t sample_flags(const struct request *q, const struct link *l,
     return flags;
 }
 
-/* What is read now came later than this. */
-static nsec_t find_earliest(struct tally *t, const struct link *l)
+/* A look that did not see what had come by then was one before: the thread was stopped between it
+ * and the reading of the clock. */
+static nsec_t look_before(const struct tally *t, const struct tally_read *read)
 {
-    return l->left_since > 0 ? l->left_since : lookout_earliest(&t->lookout, t->looked_at);
+    return read->has_stamp && read->stamp < t->looked_at ? t->looked_before : t->looked_at;
+}
+
+/* What is read now came later than this. Where its stamp is earlier than the thread was called for
+ * it, the thread was called before, and stopped on its way up: it is not known when it woke. */
+static nsec_t find_earliest(struct tally *t, const struct link *l, const struct tally_read *read)
+{
+    nsec_t earliest;
+
+    if (l->left_since > 0)
+        return l->left_since;
+    earliest = lookout_earliest(&t->lookout, t->looked_at);
+    if (!read->has_stamp || read->stamp >= earliest)
+        return earliest;
+    lookout_forget(&t->lookout);
+    return look_before(t, read);
 }
 
 bool tally_is_vague(const struct tally *t, const struct link *l, const struct tally_read *read)
 {
-    nsec_t earliest = l->left_since > 0 ? l->left_since : t->looked_at;
+    nsec_t earliest = l->left_since > 0 ? l->left_since : look_before(t, read);
 
     return read->has_stamp && read->stamp > earliest + VAGUE_ABOVE;
 }
@@ -255,7 +273,7 @@ void tally_read_done(struct tally *t, struct link *l, const struct tally_read *r
     nsec_t since = 0;
 
     if (read->n_queued > 0) {
-        since = find_earliest(t, l);
+        since = find_earliest(t, l, read);
         if (l->has_stamp && read->has_stamp && read->stamp > l->stamp)
             since = MAX(since, l->stamp);
     }
@@ -289,7 +307,7 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
         s->flags |= SAMPLE_RX_NIC;
     if (has_stamp && !event->ends_stamp) {
         s->flags |= SAMPLE_RX_SHARED;
-        s->rx_earliest = find_earliest(t, l);
+        s->rx_earliest = find_earliest(t, l, read);
     }
     if (!l->target.native)
         return;

@@ -37,6 +37,7 @@ struct tally {
     nsec_t looked_at;               /* what is read now was not there yet, unless a read has left it
                                      * [ns] */
     nsec_t last_look;
+    nsec_t looked_before;           /* the same of the look before [ns] */
     bool left_some;                 /* the last look did not get all that was there */
     struct sched_evidence sched;
     struct slow_threshold slow_response, slow_service;

@@ -42,6 +42,12 @@ static inline void lookout_wake(struct lookout *l, nsec_t now)
     l->woke = now;
 }
 
+/* It woke up before, in fact: nothing is known from this sleep any more. */
+static inline void lookout_forget(struct lookout *l)
+{
+    l->woke = 0;
+}
+
 /**
  * lookout_earliest() - when at the earliest that came which the thread has found
  * @known:      a bound that is known otherwise [ns, monotonic]

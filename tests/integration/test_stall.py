@@ -4,12 +4,14 @@ and whose fault it was.
 """
 
 import math
+import os
 import queue
 import signal
 import socket
 import threading
 import time
 
+import netns
 import schema
 import support
 from native_client import HEADER, REPLY, REPLY_FIELDS, REQUEST_FIELDS
@@ -115,11 +117,11 @@ class SlowServer:
     WELCOME = (b'tcptimer-welcome version=1 max-reply-padding=65536 rx-buffer=999999 '
                b'tx-buffer=999999;')
 
-    def __init__(self, case, delay, padding):
+    def __init__(self, case, host, delay, padding):
         self.delay = delay
         self.padding = padding
         self.requests = queue.Queue()
-        self.listener = case.listener()
+        self.listener = host.call(case.listener)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.receive, daemon=True).start()
 
@@ -155,10 +157,25 @@ class TestStoppedClient(support.Case):
     """More than one read of replies comes while the client is stopped, and the kernel merges them:
     not the way back's fault."""
 
+    WINDOW = 4 << 20                # [bytes]
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.cannot_run_here('a network namespace needs root')
+        self.host = netns.Host(self, 'one')
+        # Room for all that comes meanwhile. A stopped client acknowledges late, too: a window that
+        # is shut, of the client's or of the congestion control, would hold replies on their way.
+        self.host.run('sh', '-c', 'cd /proc/sys/net/ipv4 && echo 4096 %d %d >tcp_rmem &&'
+                      ' echo reno >tcp_congestion_control && echo 0 >tcp_slow_start_after_idle'
+                      % (self.WINDOW, self.WINDOW))
+        self.host.ip('route', 'replace', 'local', '127.0.0.0/8', 'dev', 'lo', 'table', 'local',
+                     'initcwnd', '1000')
+
     def wrong(self):
-        server = SlowServer(self, 0.15, 400)
-        client = self.client('-J', '-r', 4000, '-w', '2s', '--reply-size', 400, '--worst', 1000,
-                             '-p', server.port)
+        server = SlowServer(self, self.host, 0.15, 400)
+        client = self.host.client('-J', '-r', 4000, '-w', '2s', '--reply-size', 400,
+                                  '--worst', 1000, '-p', server.port)
         time.sleep(0.8)
         client.signal(signal.SIGSTOP)
         time.sleep(0.15)

@@ -191,6 +191,38 @@ static void test_what_a_read_leaves_came_no_later_for_that(void **state)
                          START + reads[i].earliest * NSEC_PER_MSEC);
 }
 
+/* A reply called it, and then it was stopped before it could look at the clock: it seems to have
+ * slept until now, but the stamp tells. */
+static void test_thread_that_was_stopped_on_its_way_up_knows_nothing_of_its_sleep(void **state)
+{
+    struct fixture *f = *state;
+    nsec_t stopped = START + 2 * NSEC_PER_MSEC, woke = START + 152 * NSEC_PER_MSEC;
+
+    assert_int_equal(earliest_of_one_amid_a_read(f, START + NSEC_PER_MSEC, START + NSEC_PER_MSEC, 0),
+                     START);
+    lookout_sleep(&f->tally.lookout, stopped);
+    lookout_wake(&f->tally.lookout, woke);
+    assert_int_equal(earliest_of_one_amid_a_read(f, woke, stopped, 500), START + NSEC_PER_MSEC);
+    assert_int_equal(f->link.left_since, START + NSEC_PER_MSEC);
+}
+
+/* It was called by something else, and stopped before it could look at the clock: that look seems to
+ * be one from after the stop. */
+static void test_look_from_before_a_stop_is_not_one_from_after_it(void **state)
+{
+    struct fixture *f = *state;
+    nsec_t came = START + 3 * NSEC_PER_MSEC;
+
+    for (nsec_t i = 1; i <= 2; i++)
+        assert_int_equal(earliest_of_one_amid_a_read(f, START + i * NSEC_PER_MSEC,
+                                                     START + i * NSEC_PER_MSEC, 0),
+                         START + (i - 1) * NSEC_PER_MSEC);
+    fake_clock_advance(&f->clock, 150 * NSEC_PER_MSEC);
+    (void)tally_look(&f->tally, 1, false);
+    assert_int_equal(earliest_of_one_amid_a_read(f, START + 153 * NSEC_PER_MSEC, came, 500),
+                     START + 2 * NSEC_PER_MSEC);
+}
+
 /* A look at TCP's counters costs a system call or two. */
 static void test_counters_are_looked_at_now_and_then(void **state)
 {
@@ -320,7 +352,9 @@ int main(void)
         IN(test_warm_up_is_in_no_distribution),
         IN(test_kernel_stamp_is_carried_to_the_monotonic_clock),
         IN(test_what_a_read_leaves_came_no_later_for_that),
+        IN(test_thread_that_was_stopped_on_its_way_up_knows_nothing_of_its_sleep),
         IN(test_all_that_waited_together_have_notes),
+        IN(test_look_from_before_a_stop_is_not_one_from_after_it),
         IN(test_counters_are_looked_at_now_and_then),
         IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_full_ring_loses_rows_but_no_counts),
