@@ -104,9 +104,3 @@ static inline struct request *inflight_drop_newest(struct inflight *f)
 
 /* The connection ended: all that were sent wait again, marked as resent. */
 void inflight_rewind(struct inflight *f);
-
-/* Forgets all. */
-static inline void inflight_clear(struct inflight *f)
-{
-    f->head = f->wait = f->tail;
-}
