@@ -552,14 +552,9 @@ static void *configure_and_reopen(void *arg)
     return f;
 }
 
-/* Only the logger's thread waits: the control thread has a watchdog to feed. */
-static void test_hung_disk_does_not_hold_up_the_control_thread(void **state)
+/* The logger is held up in opening its file again. */
+static void begin_to_hang(struct fixture *f)
 {
-    struct fixture *f = *state;
-    pthread_t control;
-    bool went_on;
-    void *done;
-
     assert_int_equal(pipe2(disk.arrived, O_CLOEXEC), 0);
     assert_int_equal(pipe2(disk.go, O_CLOEXEC), 0);
     f->clock_src = clock_system;            /* the fake one is for one thread */
@@ -568,7 +563,17 @@ static void test_hung_disk_does_not_hold_up_the_control_thread(void **state)
     atomic_store(&disk.armed, true);
     logger_reopen(f->logger);
     assert_true(one_comes(disk.arrived[0]));
+}
 
+/* Only the logger's thread waits: the control thread has a watchdog to feed. */
+static void test_hung_disk_does_not_hold_up_the_control_thread(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t control;
+    bool went_on;
+    void *done;
+
+    begin_to_hang(f);
     assert_int_equal(pthread_create(&control, NULL, configure_and_reopen, f), 0);
     went_on = one_comes(disk.arrived[0]);
     atomic_store(&disk.armed, false);
@@ -587,15 +592,7 @@ static void test_hung_disk_does_not_hold_up_the_stop(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(pipe2(disk.arrived, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(disk.go, O_CLOEXEC), 0);
-    f->clock_src = clock_system;            /* the fake one is for one thread */
-    make(f, f->file);
-    assert_int_equal(logger_start(f->logger), 0);
-    atomic_store(&disk.armed, true);
-    logger_reopen(f->logger);
-    assert_true(one_comes(disk.arrived[0]));
-
+    begin_to_hang(f);
     log_text(&f->logs[0], STOPPED, &((struct log_data){0}), "the end");
     patience.is_cut_short = true;
     assert_int_equal(logger_stop(f->logger), -ETIMEDOUT);
