@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What cmake --install puts where, with DESTDIR and with --prefix."""
 
+import concurrent.futures
 import glob
 import os
 import re
@@ -40,6 +41,17 @@ class TestInstall(support.Case):
         for command in self.commands(os.path.join(root, 'usr', UNIT)):
             self.assertNotIn(root, command)
             self.assertTrue(os.access(root + command.split()[0], os.X_OK), command)
+
+    def test_several_at_a_time(self):
+        """From one build, each with a unit for its own prefix."""
+        prefixes = [self.path('prefix-%d' % number) for number in range(4)]
+        for _ in range(5):
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                list(pool.map(lambda prefix: self.install('--prefix', prefix), prefixes))
+            for prefix in prefixes:
+                for command in self.commands(os.path.join(prefix, UNIT)):
+                    self.assertTrue(command.startswith(prefix + '/'), command)
+                os.remove(os.path.join(prefix, UNIT))
 
     def test_manual_pages_say_how_to_format_them(self):
         self.install('--prefix', '/usr', DESTDIR=self.path('root'))
