@@ -34,7 +34,7 @@ static void csv_record(struct report *r, const struct record *record)
 /* What is not known is an empty field. */
 static void put_part(FILE *out, const struct where_parts *parts, enum where_part part)
 {
-    if (where_parts_known(parts, part))
+    if (where_parts_told(parts, part))
         (void)fprintf(out, "%" PRIu64, parts->ns[part]);
     (void)fputc(',', out);
 }

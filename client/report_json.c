@@ -198,12 +198,6 @@ static void put_table(struct json_writer *w, const struct result *res,
     json_end_object(w);
 }
 
-/* The wait before the send is ours to know, and what could not be split is what is left. */
-static bool is_told(const struct where_parts *parts, enum where_part part)
-{
-    return part == PART_QUEUED || part == PART_UNSPLIT || where_parts_known(parts, part);
-}
-
 static void put_worst(struct json_writer *w, const struct report *r, struct where_stats *where)
 {
     size_t n = 0;
@@ -220,7 +214,8 @@ static void put_worst(struct json_writer *w, const struct report *r, struct wher
         json_u64(w, "service_rtt_ns", m->service);
         json_u64(w, "response_rtt_ns", m->response);
         for (enum where_part part = 0; part < PART_COUNT; part++)
-            report_json_known(w, part_keys[part], is_told(&m->parts, part), m->parts.ns[part]);
+            report_json_known(w, part_keys[part], where_parts_told(&m->parts, part),
+                              m->parts.ns[part]);
         json_u64(w, "pdv_error_ns", m->parts.error);
         json_string(w, "cause", cause_name(m->cause));
         json_end_object(w);

@@ -103,6 +103,14 @@ static inline bool where_parts_known(const struct where_parts *p, enum where_par
     return p->known >> part & 1;
 }
 
+/* Whether ns[@part] says anything: all of the part, the share of it that is certain, or what is
+ * always told. What this leaves out is 0, so what is told adds up. */
+static inline bool where_parts_told(const struct where_parts *p, enum where_part part)
+{
+    return part == PART_QUEUED || part == PART_UNSPLIT || where_parts_known(p, part) ||
+           p->ns[part] > 0;
+}
+
 /* How a fit came out. The first three give numbers, the others don't. */
 enum where_validity {
     WHERE_VALID,

@@ -15,6 +15,8 @@ MSEC = 1000000
 HOLD = 10 * MSEC
 SPIKES = 100
 
+PARTS = ('queued_ns', 'base_ns', 'forward_pdv_ns', 'residence_ns', 'return_pdv_ns', 'wakeup_ns',
+         'unsplit_ns')
 WAYS = {'out': ('-o', 'forward_pdv_ns'), 'back': ('-b', 'return_pdv_ns')}
 
 
@@ -47,6 +49,9 @@ class Spikes(Case):
                                  *options)
         self.assertEqual(client.status, 0, client.stderr)
         rows = {int(row['seq']): row for row in csv.DictReader(io.StringIO(client.stdout))}
+        for row in rows.values():
+            self.assertEqual(sum(int(row[part] or 0) for part in PARTS),
+                             int(row['response_rtt_ns']), row)
 
         wrong = []
         for seq, took in self.held(proxy, way, rows).items():
