@@ -91,9 +91,11 @@ class TestInherited(support.Case):
         for peer, message in zip(peers, messages):
             self.assertEqual(peer.replies(1)[0].uuid, message)
 
+    @support.measures_time()        # a worker that gets no CPU gets fewer clients, and shall
     def test_workers_share_one_listener(self):
-        """Of clients that come one by one each worker gets its share, however fast one of them is.
-        (Of a burst, a worker that has no CPU gets less.)"""
+        """Of clients that come one by one each worker gets its share, however fast one of them
+        is."""
+        self.ask_for_quiet()
         listener = self.listener(backlog=4096)
         server = self.daemon('--workers=2', '--log-level=debug', inherited=[listener])
         peers = []
