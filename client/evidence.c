@@ -41,7 +41,7 @@ void sched_evidence_deinit(struct sched_evidence *e)
         &(e)->looks[(e)->n_looks++ % EVIDENCE_LOOKS];                                              \
     })
 
-static void look_at_tcp(struct tcp_evidence *e, int fd, nsec_t now)
+void tcp_evidence_look(struct tcp_evidence *e, int fd, nsec_t now)
 {
     union {
         struct tcp_info info;
@@ -68,7 +68,7 @@ static void look_at_tcp(struct tcp_evidence *e, int fd, nsec_t now)
     };
 }
 
-static void look_at_scheduler(struct sched_evidence *e, nsec_t now)
+void sched_evidence_look(struct sched_evidence *e, nsec_t now)
 {
     nsec_t run_delay;
 
@@ -77,22 +77,17 @@ static void look_at_scheduler(struct sched_evidence *e, nsec_t now)
     *NEXT_LOOK(e, now) = (struct sched_look){.at = now, .run_delay = run_delay};
 }
 
-void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int fd, nsec_t now)
-{
-    look_at_tcp(tcp, fd, now);
-    look_at_scheduler(sched, now);
-}
-
-/* The last look of @n_looks that was not after @when, or the oldest that is kept; the newest does
- * not count. As a distance back from the newest, 0 = there is none. */
+/* The last look of @n_looks that was not after @when, or the oldest that is kept; the newest has to
+ * be after it. As a distance back from the newest, 0 = there is none. */
 #define FIND_BEFORE(e, when)                                                                       \
     ({                                                                                             \
         uint32_t _kept = MIN((e)->n_looks, (uint32_t)EVIDENCE_LOOKS);                              \
         uint32_t _back = 1;                                                                        \
         while (_back + 1 < _kept && LOOK(e, _back).at > (when))                                    \
             _back++;                                                                               \
-        _kept >= 2 ? _back : 0;                                                                    \
+        _kept >= 2 && LOOK(e, 0).at > (when) ? _back : 0;                                          \
     })
+
 /* Retransmissions that replaced something lost; a tail loss probe is sent on suspicion. */
 static uint32_t rise_of_losses(const struct tcp_look *before, const struct tcp_look *after)
 {

@@ -3,10 +3,9 @@
  * Evidence: what TCP and the scheduler counted around a message, from looks at their counters now
  * and then.
  *
- * A look costs a system call or two, so there is one every 100 ms and one after each slow reply.
- * The last few are kept, some
- * time apart: what happened to a message is the difference between the last look before
- * it was sent and the one after its reply.
+ * A look costs a system call, so there is one every 100 ms and one after each slow reply. The last
+ * few are kept, some time apart: what happened to a message is the difference between the last look
+ * before it was sent and the one after its reply.
  */
 #pragma once
 
@@ -60,15 +59,19 @@ static inline void tcp_evidence_reset(struct tcp_evidence *e)
     e->n_looks = 0;
 }
 
-/* Looks at both; @fd is the connection's socket. */
-void evidence_look(struct tcp_evidence *tcp, struct sched_evidence *sched, int fd, nsec_t now);
+/* Looks at a connection; without TCP there is no evidence, which is no error. */
+void tcp_evidence_look(struct tcp_evidence *e, int fd, nsec_t now);
+
+/* To be called by the thread itself, as it looks at its own counters. */
+void sched_evidence_look(struct sched_evidence *e, nsec_t now);
 
 /**
  * evidence_note() - what the counters say about a message
  * @sent:       when it was sent [ns]
  * @nagle:      whether TCP_NODELAY is off
  *
- * The last look has to be one after its reply, or just before where others came with it.
+ * The last look has to be one after its reply, or just before where others came with it; if it was
+ * before the message was sent, the counters say nothing.
  */
 struct cause_note evidence_note(const struct tcp_evidence *tcp, const struct sched_evidence *sched,
                                 nsec_t sent, bool nagle);

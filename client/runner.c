@@ -412,8 +412,8 @@ int runner_new(struct runner **ret, struct runner_config *config,
     *r = (struct runner){.config = config, .share = *share, .epoll_fd = -1, .wake_fd = -1,
                          .timer = TIMER_INIT};
 
-    error = tally_init(&r->tally, config->clock, share->n_links, config->options->timeout,
-                       config->options->nagle, config->report_fd);
+    error = tally_init(&r->tally, config->clock, config->options, share->n_links,
+                       config->report_fd);
     if (error == 0)
         error = open_fds(r);
     if (error == 0)

@@ -13,7 +13,12 @@
 /* A look at a connection's counters each 100 ms; with many of them, one a millisecond in all. */
 #define LOOK_INTERVAL (100 * NSEC_PER_MSEC)
 #define LOOK_COST NSEC_PER_MSEC
+
+/* What came together with a slow reply has its look sooner; but where all connections are always
+ * busy that is nearly every message, so there are no more of these looks in all than 5,000 a second,
+ * once for each connection those that were spared. */
 #define LOOK_WITH_NOTE NSEC_PER_MSEC
+#define LOOK_WITH_NOTE_COST (200 * NSEC_PER_USEC)
 
 /* When it is known this well when a reply came, no system call is worth to know it better. */
 #define VAGUE_ABOVE (50 * NSEC_PER_USEC)
@@ -25,17 +30,17 @@
  * slow ones, which matter more. */
 #define THIN_OUT 4096
 
-int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links, nsec_t timeout,
-               bool nagle, int report_fd)
+int tally_init(struct tally *t, const struct clock_src *clock, const struct options *options,
+               uint32_t n_links, int report_fd)
 {
     int r;
 
     *t = (struct tally){
         .ring = RING_INIT,
         .clock = clock,
-        .timeout = timeout,
+        .options = options,
         .look_interval = MAX(LOOK_INTERVAL, n_links * LOOK_COST),
-        .nagle = nagle,
+        .looks_saved_most = n_links * LOOK_WITH_NOTE_COST,
         .report_fd = report_fd,
         .sched = SCHED_EVIDENCE_INIT,
         .lookout = LOOKOUT_INIT,
@@ -316,13 +321,37 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
     s->window = event->reply.window;
 }
 
-/* One look for all slow ones that came together, or the looks before them would be forgotten. */
-static bool wants_look(const struct tally *t, const struct link *l, nsec_t now, bool is_slow,
-                       bool has_note)
+static bool may_look_with_note(struct tally *t, nsec_t now)
 {
-    nsec_t interval = is_slow ? 1 : has_note ? LOOK_WITH_NOTE : t->look_interval;
+    if (t->looks_spent_until > now + t->looks_saved_most)
+        return false;
+    t->looks_spent_until = MAX(t->looks_spent_until, now) + LOOK_WITH_NOTE_COST;
+    return true;
+}
 
-    return l->looked_at == 0 || now - l->looked_at >= interval;
+/* One look for all slow ones that came together, or the looks before them would be forgotten. */
+static bool wants_look(struct tally *t, nsec_t looked_at, nsec_t now, bool is_slow, bool has_note)
+{
+    nsec_t age = now - looked_at;
+
+    if (looked_at == 0 || age >= t->look_interval)
+        return true;
+    return is_slow ? age > 0 : has_note && age >= LOOK_WITH_NOTE && may_look_with_note(t, now);
+}
+
+/* A connection that has one message has no look before it: then there are the thread's counters
+ * only. */
+static void look_at_counters(struct tally *t, struct link *l, nsec_t now, bool is_slow,
+                             bool has_note)
+{
+    nsec_t *looked_at = t->options->connect ? &t->sched_looked_at : &l->looked_at;
+
+    if (!wants_look(t, *looked_at, now, is_slow, has_note))
+        return;
+    if (!t->options->connect)
+        tcp_evidence_look(&l->evidence, l->fd, now);
+    sched_evidence_look(&t->sched, now);
+    *looked_at = now;
 }
 
 /*
@@ -365,16 +394,13 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
         t->result.omitted++;
     } else {
         t->result.received++;
-        t->result.late += service > t->timeout;
+        t->result.late += service > t->options->timeout;
         hist_record(t->result.service, service);
         hist_record(t->result.response, response);
     }
     if (is_slow)
         follow_slow(t, q, read->now, calm);
-    if (wants_look(t, l, read->now, is_slow, has_note)) {
-        evidence_look(&l->evidence, &t->sched, l->fd, read->now);
-        l->looked_at = read->now;
-    }
+    look_at_counters(t, l, read->now, is_slow, has_note);
 
     if (unlikely(t->n_to_skip > 0) && !is_slow) {
         t->n_to_skip--;
@@ -391,7 +417,8 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
         t->slow_look = t->last_look;
     if (has_note) {
         record->has_note = true;
-        record->reply.note = evidence_note(&l->evidence, &t->sched, q->sent, t->nagle);
+        record->reply.note = evidence_note(&l->evidence, &t->sched, q->sent,
+                                            t->options->nagle);
         record->reply.note.unacked |= q->follows;
     }
     ring_commit(&t->ring, len);

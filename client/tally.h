@@ -14,6 +14,7 @@
 #include "client/evidence.h"
 #include "client/inflight.h"
 #include "client/link.h"
+#include "client/options.h"
 #include "client/record.h"
 #include "client/result.h"
 #include "client/target_rx.h"
@@ -27,9 +28,11 @@ struct tally {
     struct result result;
     struct ring ring;               /* of struct record, each as long as its kind needs */
     const struct clock_src *clock;
-    nsec_t timeout;                 /* a reply is late after this */
+    const struct options *options;  /* borrowed */
     nsec_t look_interval;           /* between looks at a connection's counters */
-    bool nagle;
+    nsec_t looks_spent_until;       /* those with a note: each takes some time of the account */
+    nsec_t looks_saved_most;        /* ... which may be overdrawn by so much */
+    nsec_t sched_looked_at;         /* the thread's counters, where connections have none */
     int report_fd;                  /* eventfd: written when there is something to see at once */
     struct stamp_bridge bridge;
     struct nic_lag nic_lag;
@@ -50,8 +53,8 @@ struct tally {
 };
 
 /* For @n_links connections. Return: 0 or -ENOMEM. */
-int tally_init(struct tally *t, const struct clock_src *clock, uint32_t n_links, nsec_t timeout,
-               bool nagle, int report_fd);
+int tally_init(struct tally *t, const struct clock_src *clock, const struct options *options,
+               uint32_t n_links, int report_fd);
 void tally_deinit(struct tally *t);
 
 /* To be called by the thread itself before it measures. */

@@ -104,8 +104,8 @@ static int set_up_with(void **state, const struct options *options)
     f->link = (struct link_config){.addrs = &f->addr, .n_addrs = 1, .dial = {.dscp = -1},
                                    .timeout = SWARM_FIXTURE_TIMEOUT};
     target_config_init(&f->link.target, &f->clock_src, &f->options);
-    assert_int_equal(tally_init(&f->tally, &f->clock_src, f->options.connections,
-                                SWARM_FIXTURE_TIMEOUT, false, f->report_fd), 0);
+    assert_int_equal(tally_init(&f->tally, &f->clock_src, &f->options, f->options.connections,
+                                f->report_fd), 0);
 
     const struct swarm_config config = {
         .options = &f->options, .clock = &f->clock_src, .link = &f->link, .tally = &f->tally,

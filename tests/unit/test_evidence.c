@@ -53,6 +53,19 @@ static void test_one_look_is_no_evidence(void **state)
     assert_false(evidence_note(&tcp, &sched, 200, false).tcp_sampled);
 }
 
+/* Looks from before a message say nothing of it. */
+static void test_a_message_that_nobody_looked_at_has_no_evidence(void **state)
+{
+    struct tcp_evidence tcp = {.n_looks = 0};
+    struct sched_evidence sched = SCHED_EVIDENCE_INIT;
+
+    (void)state;
+    look(&tcp, &(struct tcp_look){.at = 100, .retransmits = 1});
+    look(&tcp, &(struct tcp_look){.at = 300, .retransmits = 2});
+    assert_true(evidence_note(&tcp, &sched, 299, false).tcp_sampled);
+    assert_false(evidence_note(&tcp, &sched, 300, false).tcp_sampled);
+}
+
 static void test_note_tells_how_long_the_window_was_shut(void **state)
 {
     struct tcp_evidence tcp = {.n_looks = 0};
@@ -68,14 +81,13 @@ static void test_note_tells_how_long_the_window_was_shut(void **state)
 static void test_looks_that_are_close_replace_each_other(void **state)
 {
     _cleanup_(fd_closep) int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sched_evidence sched = SCHED_EVIDENCE_INIT;
     struct tcp_evidence tcp = {.n_looks = 0};
 
     (void)state;
     assert_true(fd >= 0);
-    evidence_look(&tcp, &sched, fd, NSEC_PER_SEC);
+    tcp_evidence_look(&tcp, fd, NSEC_PER_SEC);
     for (nsec_t i = 0; i < 100; i++)
-        evidence_look(&tcp, &sched, fd, 2 * NSEC_PER_SEC + i * 100 * NSEC_PER_USEC);
+        tcp_evidence_look(&tcp, fd, 2 * NSEC_PER_SEC + i * 100 * NSEC_PER_USEC);
     assert_int_equal(tcp.n_looks, 3);
     assert_int_equal(tcp.looks[0].at, NSEC_PER_SEC);
     assert_int_equal(tcp.looks[1].at, 2 * NSEC_PER_SEC);
@@ -103,10 +115,12 @@ static void test_a_look_reads_the_kernels_counters(void **state)
     (void)state;
     assert_true(fd >= 0);
     sched_evidence_init(&sched);
-    evidence_look(&tcp, &sched, fd, 7);
+    tcp_evidence_look(&tcp, fd, 7);
     assert_int_equal(tcp.n_looks, 1);
     assert_int_equal(tcp.looks[0].at, 7);
     assert_true(tcp.looks[0].rto > 0);
+    sched_evidence_look(&sched, 7);
+    assert_int_equal(sched.n_looks, sched.fd >= 0);
     sched_evidence_deinit(&sched);
 }
 
@@ -118,8 +132,9 @@ static void test_what_is_no_tcp_socket_gives_no_evidence(void **state)
 
     (void)state;
     assert_true(fd >= 0);
-    evidence_look(&tcp, &sched, fd, 7);
+    tcp_evidence_look(&tcp, fd, 7);
     assert_int_equal(tcp.n_looks, 0);
+    sched_evidence_look(&sched, 7);
     assert_int_equal(sched.n_looks, 0);
 }
 
@@ -172,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_note_is_the_rise_since_before_the_send),
         cmocka_unit_test(test_one_look_is_no_evidence),
+        cmocka_unit_test(test_a_message_that_nobody_looked_at_has_no_evidence),
         cmocka_unit_test(test_note_tells_how_long_the_window_was_shut),
         cmocka_unit_test(test_looks_that_are_close_replace_each_other),
         cmocka_unit_test(test_the_oldest_look_stands_for_those_that_are_gone),

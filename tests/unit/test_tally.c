@@ -14,6 +14,7 @@
 #define TIMEOUT NSEC_PER_SEC
 
 struct fixture {
+    struct options options;
     struct fake_clock clock;
     struct clock_src clock_src;
     struct tally tally;
@@ -30,7 +31,8 @@ static int setup(void **state)
     f->clock_src = fake_clock_src(&f->clock);
     f->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert_true(f->report_fd >= 0);
-    assert_int_equal(tally_init(&f->tally, &f->clock_src, 1, TIMEOUT, false, f->report_fd), 0);
+    f->options.timeout = TIMEOUT;
+    assert_int_equal(tally_init(&f->tally, &f->clock_src, &f->options, 1, f->report_fd), 0);
     tally_begin(&f->tally);
     f->link = (struct link){.fd = -1, .index = 3};
     *state = f;
@@ -242,6 +244,39 @@ static void test_counters_are_looked_at_now_and_then(void **state)
     assert_int_equal(f->tally.sched.n_looks, n_looks + 1);
 }
 
+/* @n connections that have been looked at before each get a reply of 100 us, together with one that
+ * is slow. Return: how many of them are looked at again. */
+static int look_at_those_beside_a_slow_one(struct fixture *f, int n, nsec_t wait)
+{
+    const struct link slow = f->link;
+    int n_looks = 0;
+
+    fake_clock_advance(&f->clock, wait);
+    (void)tally_look(&f->tally, n + 1, false);
+    for (int i = 0; i <= n; i++) {
+        f->link = i == 0 ? slow : (struct link){.fd = -1, .looked_at = f->clock.now - wait};
+        reply_to(f, &(struct request){.due = f->clock.now, .sent = f->clock.now},
+                 i == 0 ? NSEC_PER_SEC : 100 * NSEC_PER_USEC);
+        n_looks += i > 0 && f->link.looked_at == f->clock.now;
+    }
+    f->link = slow;
+    return n_looks;
+}
+
+/* Where all connections are busy each message has a slow one beside it. */
+static void test_looks_at_what_is_not_slow_are_few(void **state)
+{
+    struct fixture *f = *state;
+    int n = 0;
+
+    reply(f, 0, 200 * NSEC_PER_USEC, false);
+    assert_in_range(look_at_those_beside_a_slow_one(f, 1, 2 * NSEC_PER_MSEC), 1, 1);
+    for (int i = 0; i < 10; i++)
+        n += look_at_those_beside_a_slow_one(f, 40, 2 * NSEC_PER_MSEC);
+    /* Each round takes 1.006 s, in which 40 x 100 us pass behind the slow one. */
+    assert_in_range(n, 10 * 20, 10 * 24);
+}
+
 /* A packet that waited for its interrupt, after some that did not. */
 static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
 {
@@ -356,6 +391,7 @@ int main(void)
         IN(test_all_that_waited_together_have_notes),
         IN(test_look_from_before_a_stop_is_not_one_from_after_it),
         IN(test_counters_are_looked_at_now_and_then),
+        IN(test_looks_at_what_is_not_slow_are_few),
         IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_full_ring_loses_rows_but_no_counts),
         IN(test_lost_messages_are_counted_by_their_kind),
