@@ -17,8 +17,8 @@
 /* What came together with a slow reply has its look sooner; but where all connections are always
  * busy that is nearly every message, so there are no more of these looks in all than 5,000 a second,
  * once for each connection those that were spared. */
-#define LOOK_WITH_NOTE NSEC_PER_MSEC
-#define LOOK_WITH_NOTE_COST (200 * NSEC_PER_USEC)
+#define LOOK_BESIDE NSEC_PER_MSEC
+#define LOOK_BESIDE_COST (200 * NSEC_PER_USEC)
 
 /* When it is known this well when a reply came, no system call is worth to know it better. */
 #define VAGUE_ABOVE (50 * NSEC_PER_USEC)
@@ -40,7 +40,7 @@ int tally_init(struct tally *t, const struct clock_src *clock, const struct opti
         .clock = clock,
         .options = options,
         .look_interval = MAX(LOOK_INTERVAL, n_links * LOOK_COST),
-        .looks_saved_most = n_links * LOOK_WITH_NOTE_COST,
+        .looks_saved_most = n_links * LOOK_BESIDE_COST,
         .report_fd = report_fd,
         .sched = SCHED_EVIDENCE_INIT,
         .lookout = LOOKOUT_INIT,
@@ -321,37 +321,37 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
     s->window = event->reply.window;
 }
 
-static bool may_look_with_note(struct tally *t, nsec_t now)
+static bool may_look_beside(struct tally *t, nsec_t now)
 {
     if (t->looks_spent_until > now + t->looks_saved_most)
         return false;
-    t->looks_spent_until = MAX(t->looks_spent_until, now) + LOOK_WITH_NOTE_COST;
+    t->looks_spent_until = MAX(t->looks_spent_until, now) + LOOK_BESIDE_COST;
     return true;
 }
 
 /* One look for all slow ones that came together, or the looks before them would be forgotten. */
-static bool wants_look(struct tally *t, nsec_t looked_at, nsec_t now, bool is_slow, bool has_note)
+static bool wants_look(struct tally *t, nsec_t looked_at, nsec_t now, bool is_slow, bool is_beside)
 {
     nsec_t age = now - looked_at;
 
     if (looked_at == 0 || age >= t->look_interval)
         return true;
-    return is_slow ? age > 0 : has_note && age >= LOOK_WITH_NOTE && may_look_with_note(t, now);
+    return is_slow ? age > 0 : is_beside && age >= LOOK_BESIDE && may_look_beside(t, now);
 }
 
 /* A connection that has one message has no look before it: then there are the thread's counters
- * only. */
-static void look_at_counters(struct tally *t, struct link *l, nsec_t now, bool is_slow,
-                             bool has_note)
+ * only. Return: when the last look was. */
+static nsec_t look_at_counters(struct tally *t, struct link *l, nsec_t now, bool is_slow,
+                               bool is_beside)
 {
     nsec_t *looked_at = t->options->connect ? &t->sched_looked_at : &l->looked_at;
 
-    if (!wants_look(t, *looked_at, now, is_slow, has_note))
-        return;
+    if (!wants_look(t, *looked_at, now, is_slow, is_beside))
+        return *looked_at;
     if (!t->options->connect)
         tcp_evidence_look(&l->evidence, l->fd, now);
     sched_evidence_look(&t->sched, now);
-    *looked_at = now;
+    return *looked_at = now;
 }
 
 /*
@@ -384,9 +384,11 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     bool has_waited = slow_threshold_exceeds(&t->slow_response, response);
     bool is_slow = slow_threshold_exceeds(&t->slow_service, service) || has_waited;
     /* What came with a slow reply may have waited for it. */
-    bool has_note = is_slow || t->slow_look == t->last_look || is_slow_along(t, q, service);
-    size_t len = has_note ? RECORD_LEN(reply) : RECORD_LEN(reply.sample);
+    bool is_beside = t->slow_look == t->last_look || is_slow_along(t, q, service);
+    nsec_t looked_at;
     struct record *record;
+    bool has_note;
+    size_t len;
 
     l->n_replies++;
     t->result.ended = read->now;
@@ -400,7 +402,9 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     }
     if (is_slow)
         follow_slow(t, q, read->now, calm);
-    look_at_counters(t, l, read->now, is_slow, has_note);
+    looked_at = look_at_counters(t, l, read->now, is_slow, is_beside);
+    has_note = (is_slow || is_beside) && looked_at > q->sent;
+    len = has_note ? RECORD_LEN(reply) : RECORD_LEN(reply.sample);
 
     if (unlikely(t->n_to_skip > 0) && !is_slow) {
         t->n_to_skip--;
