@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_CAPACITY 4
+#define FIRST_CAPACITY 1
 
 void inflight_deinit(struct inflight *f)
 {
