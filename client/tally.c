@@ -14,11 +14,13 @@
 #define LOOK_INTERVAL (100 * NSEC_PER_MSEC)
 #define LOOK_COST NSEC_PER_MSEC
 
-/* What came together with a slow reply has its look sooner; but where all connections are always
- * busy that is nearly every message, so there are no more of these looks in all than 5,000 a second,
- * once for each connection those that were spared. */
+/* A slow reply has its look at once, and what came beside it soon. Where all connections are always
+ * busy those may be nearly all messages, and a look costs as much as a message; so there are no more
+ * of them in all than 5,000 a second, beyond a store of one for each connection. What is only beside
+ * has to leave half of that. */
 #define LOOK_BESIDE NSEC_PER_MSEC
-#define LOOK_BESIDE_COST (200 * NSEC_PER_USEC)
+#define LOOK_PRICE (200 * NSEC_PER_USEC)
+#define LOOK_STORE_MIN 64
 
 /* When it is known this well when a reply came, no system call is worth to know it better. */
 #define VAGUE_ABOVE (50 * NSEC_PER_USEC)
@@ -40,7 +42,7 @@ int tally_init(struct tally *t, const struct clock_src *clock, const struct opti
         .clock = clock,
         .options = options,
         .look_interval = MAX(LOOK_INTERVAL, n_links * LOOK_COST),
-        .looks_saved_most = n_links * LOOK_BESIDE_COST,
+        .look_store = MAX(n_links, (uint32_t)LOOK_STORE_MIN) * LOOK_PRICE,
         .report_fd = report_fd,
         .sched = SCHED_EVIDENCE_INIT,
         .lookout = LOOKOUT_INIT,
@@ -321,11 +323,12 @@ static void fill_sample(struct tally *t, struct where_sample *s, const struct li
     s->window = event->reply.window;
 }
 
-static bool may_look_beside(struct tally *t, nsec_t now)
+/* Looks are paid for with time: that which is spent beyond now has to come out of the store. */
+static bool can_pay_look(struct tally *t, nsec_t now, nsec_t store)
 {
-    if (t->looks_spent_until > now + t->looks_saved_most)
+    if (t->looks_paid_until > now + store)
         return false;
-    t->looks_spent_until = MAX(t->looks_spent_until, now) + LOOK_BESIDE_COST;
+    t->looks_paid_until = MAX(t->looks_paid_until, now) + LOOK_PRICE;
     return true;
 }
 
@@ -336,7 +339,9 @@ static bool wants_look(struct tally *t, nsec_t looked_at, nsec_t now, bool is_sl
 
     if (looked_at == 0 || age >= t->look_interval)
         return true;
-    return is_slow ? age > 0 : is_beside && age >= LOOK_BESIDE && may_look_beside(t, now);
+    if (is_slow)
+        return age > 0 && can_pay_look(t, now, t->look_store);
+    return is_beside && age >= LOOK_BESIDE && can_pay_look(t, now, t->look_store / 2);
 }
 
 /* A connection that has one message has no look before it: then there are the thread's counters

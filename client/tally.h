@@ -30,8 +30,8 @@ struct tally {
     const struct clock_src *clock;
     const struct options *options;  /* borrowed */
     nsec_t look_interval;           /* between looks at a connection's counters */
-    nsec_t looks_spent_until;       /* those with a note: each takes some time of the account */
-    nsec_t looks_saved_most;        /* ... which may be overdrawn by so much */
+    nsec_t look_store;              /* for those beyond that [ns], and up to when they are paid */
+    nsec_t looks_paid_until;
     nsec_t sched_looked_at;         /* the thread's counters, where connections have none */
     int report_fd;                  /* eventfd: written when there is something to see at once */
     struct stamp_bridge bridge;

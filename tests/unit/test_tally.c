@@ -270,11 +270,26 @@ static void test_looks_at_what_is_not_slow_are_few(void **state)
     int n = 0;
 
     reply(f, 0, 200 * NSEC_PER_USEC, false);
-    assert_in_range(look_at_those_beside_a_slow_one(f, 1, 2 * NSEC_PER_MSEC), 1, 1);
+    assert_int_equal(look_at_those_beside_a_slow_one(f, 1, 2 * NSEC_PER_MSEC), 1);
     for (int i = 0; i < 10; i++)
-        n += look_at_those_beside_a_slow_one(f, 40, 2 * NSEC_PER_MSEC);
-    /* Each round takes 1.006 s, in which 40 x 100 us pass behind the slow one. */
-    assert_in_range(n, 10 * 20, 10 * 24);
+        n += look_at_those_beside_a_slow_one(f, 100, 2 * NSEC_PER_MSEC);
+    /* Half the store, and what the 100 replies take, one after the other: 10 ms. */
+    assert_in_range(n, 10 * (32 + 48), 10 * (32 + 52));
+}
+
+/* Nor may a threshold that is crossed by all cost a system call for each. */
+static void test_looks_at_what_is_slow_are_not_without_end(void **state)
+{
+    struct fixture *f = *state;
+    int n = 0;
+
+    reply(f, 0, 200 * NSEC_PER_USEC, false);
+    for (nsec_t i = 1; i <= 1000; i++) {
+        f->tally.slow_service.value = f->tally.slow_response.value = 1;
+        reply_to(f, &(struct request){.due = f->clock.now, .sent = f->clock.now}, 1000);
+        n += f->link.looked_at == f->clock.now;
+    }
+    assert_in_range(n, 64, 64 + 6);     /* those that are in store, and one each 200 us */
 }
 
 /* A packet that waited for its interrupt, after some that did not. */
@@ -392,6 +407,7 @@ int main(void)
         IN(test_look_from_before_a_stop_is_not_one_from_after_it),
         IN(test_counters_are_looked_at_now_and_then),
         IN(test_looks_at_what_is_not_slow_are_few),
+        IN(test_looks_at_what_is_slow_are_not_without_end),
         IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_full_ring_loses_rows_but_no_counts),
         IN(test_lost_messages_are_counted_by_their_kind),
