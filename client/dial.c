@@ -2,6 +2,7 @@
 #include "client/dial.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -10,6 +11,13 @@
 
 #include "common/base.h"
 #include "common/stamp.h"
+
+/* A thread that has one connection and one message at a time has nothing else to wait for. */
+static bool can_wait_in_reads(const struct options *o)
+{
+    return o->arrivals == ARRIVALS_CLOSED && o->connections == o->threads && !o->connect &&
+           o->busy_poll == 0;
+}
 
 int dial_config_init(struct dial_config *c, const struct options *o, const char **ret_reason)
 {
@@ -20,6 +28,7 @@ int dial_config_init(struct dial_config *c, const struct options *o, const char 
         /* Where there is one message at a time, nothing is left. */
         .queue = o->arrivals != ARRIVALS_CLOSED || o->in_flight > 1,
         .reset = o->connect,
+        .reads_wait = can_wait_in_reads(o),
     };
     if (options_endless(o))
         c->silence_ms = (int)MIN(o->timeout / NSEC_PER_MSEC + 1, (nsec_t)INT_MAX);
@@ -137,12 +146,22 @@ int dial_start(const struct dial_config *c, const struct addr *to, uint32_t inde
     return 0;
 }
 
-int dial_finish(int fd)
+/* What is not to wait says so in each call. */
+static int let_reads_wait(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int dial_finish(const struct dial_config *c, int fd)
 {
     int error = 0;
     socklen_t len = sizeof(error);
 
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         return -errno;
+    if (error == 0 && c->reads_wait)
+        return let_reads_wait(fd);
     return -error;
 }

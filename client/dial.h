@@ -24,6 +24,7 @@ struct dial_config {
     int silence_ms;                 /* what was sent and is not acknowledged for so long breaks the
                                      * connection; 0 = the system's quarter of an hour */
     bool reset;                     /* end with a reset, which leaves no TIME_WAIT behind */
+    bool reads_wait;                /* those that are not told otherwise */
 };
 
 /**
@@ -50,4 +51,4 @@ int dial_start(const struct dial_config *c, const struct addr *to, uint32_t inde
                const char **ret_what);
 
 /* How connecting ended: 0, or negative errno. */
-int dial_finish(int fd);
+int dial_finish(const struct dial_config *c, int fd);

@@ -84,12 +84,23 @@ static int watch(struct link *l, int operation, uint32_t events)
 
 void link_arm(struct link *l)
 {
-    uint32_t events = EPOLLIN | (target_wants_send(&l->target) ? (uint32_t)EPOLLOUT : 0);
+    uint32_t events = (l->is_awaited ? 0 : (uint32_t)EPOLLIN) |
+                      (target_wants_send(&l->target) ? (uint32_t)EPOLLOUT : 0);
 
-    /* Only a connection that is full or was full until now pays for a system call here. That
-     * changing what is watched fails is not to be expected: nothing is allocated for it. */
+    /* Only a connection that is full or was full until now pays for a system call here, and one
+     * that is awaited or was. That changing what is watched fails is not to be expected: no more is
+     * allocated for it than there was before. */
     if (l->fd >= 0 && events != l->events)
-        (void)watch(l, EPOLL_CTL_MOD, events);
+        (void)watch(l, l->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD,
+                    events);
+}
+
+void link_await(struct link *l, bool is_awaited)
+{
+    if (l->is_awaited == is_awaited)
+        return;
+    l->is_awaited = is_awaited;
+    link_arm(l);
 }
 
 /* The connection stands: the protocol begins. */
@@ -181,7 +192,7 @@ int link_open(struct link *l, nsec_t now)
 
 int link_writable(struct link *l, nsec_t now)
 {
-    int r = dial_finish(l->fd);
+    int r = dial_finish(&l->config->dial, l->fd);
 
     if (r < 0) {
         say_address(l, "connect to", strerror(-r));
@@ -235,6 +246,7 @@ void link_close(struct link *l)
     target_stop(&l->target);
     fd_closep(&l->fd);              /* which also ends its watch */
     l->events = 0;
+    l->is_awaited = false;
     l->state = LINK_DOWN;
     l->deadline = NSEC_NEVER;
 }

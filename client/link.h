@@ -55,6 +55,7 @@ struct link {
     enum link_state state;
     uint32_t events;                /* what epoll waits for */
     bool has_stamp;                 /* the kernel stamped the last read */
+    bool is_awaited;                /* replies are looked for in the socket: epoll tells of none */
     bool is_dirty;                  /* in the list of those to be flushed */
     bool is_told;                   /* outage: the server said that it stops */
     bool is_known;                  /* ... the link was up before: a loss is an outage */
@@ -115,6 +116,9 @@ void link_is_up(struct link *l, nsec_t now);
 
 /* Waits for room in the socket as long as there is something to send. */
 void link_arm(struct link *l);
+
+/* Whether replies are looked for in the socket, and epoll shall not tell of them. */
+void link_await(struct link *l, bool is_awaited);
 
 /* Ends the connection, if there is one. */
 void link_close(struct link *l);

@@ -20,6 +20,10 @@
  * it can handle, it still hears a command. */
 #define TAKE_MAX 4096
 
+/* A thread that sleeps in a read looks up so often, and then hears what it was told meanwhile; after
+ * so long without a reply it asks epoll. */
+#define LOOK_UP (10 * NSEC_PER_MSEC)
+
 static bool is_closed_loop(const struct runner *r)
 {
     return r->config->options->arrivals == ARRIVALS_CLOSED;
@@ -237,6 +241,8 @@ static void obey(struct runner *r)
     nsec_t now;
 
     (void)!read(r->wake_fd, &count, sizeof(count));
+    /* Before the command is read: one that comes now calls again. */
+    (void)atomic_exchange_explicit(&r->is_called, false, memory_order_acquire);
     if (atomic_load_explicit(&r->wants_snapshot, memory_order_acquire))
         take_snapshot(r, clock_now(r->config->clock));
 
@@ -332,28 +338,75 @@ static int wait_for_events(struct runner *r, struct epoll_event *events, nsec_t 
     }
 }
 
+static void handle_events(struct runner *r, const struct epoll_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.ptr == &r->timer)
+            timer_fired(&r->timer);
+        else if (events[i].data.ptr)
+            swarm_handle(&r->swarm, events[i].data.ptr, events[i].events);
+        else
+            obey(r);
+    }
+}
+
+/*
+ * A thread whose only connection has a message under way looks for the reply where it comes, which
+ * is a system call less than to be told by epoll first. If none comes for some time, or there is
+ * something else to see to, it does ask epoll.
+ */
+static bool await_reply(struct runner *r, nsec_t now)
+{
+    bool spins = r->config->options->busy_poll > 0;
+    nsec_t patience = spins ? r->config->options->busy_poll : LOOK_UP;
+    struct link *l = &r->swarm.links[0];
+    nsec_t deadline = next_deadline(r, now);
+    bool is_idle = r->own_phase != RUNNER_RUNNING || !swarm_can_await(l);
+
+    while (!is_idle && deadline > nsec_add(now, LOOK_UP) &&
+           !atomic_load_explicit(&r->is_called, memory_order_relaxed)) {
+        if (!spins)
+            alarm_set(&r->alarm, LOOK_UP);
+        if (swarm_await(&r->swarm, l, !spins) == 0)
+            return true;
+        now = r->tally.last_look;
+        is_idle = now >= nsec_add(r->last_event, patience);
+    }
+    alarm_unset(&r->alarm);
+    link_await(l, false);
+    return false;
+}
+
+/* Whether it can at all. */
+static bool may_await(struct runner *r)
+{
+    const struct options *o = r->config->options;
+
+    if (r->share.n_links > 1 || !is_closed_loop(r) || o->connect)
+        return false;
+    return o->busy_poll > 0 || (r->config->link.dial.reads_wait && alarm_init(&r->alarm));
+}
+
 static void *run(void *arg)
 {
     struct runner *r = arg;
     struct epoll_event events[EVENTS_MAX];
     nsec_t now = clock_now(r->config->clock);
+    bool is_alone = may_await(r);
+    int n;
 
     tally_begin(&r->tally);
     turn(r, now);
     while (!r->is_over) {
-        int n = wait_for_events(r, events, now);
-
-        for (int i = 0; i < n; i++) {
-            if (events[i].data.ptr == &r->timer)
-                timer_fired(&r->timer);
-            else if (events[i].data.ptr)
-                swarm_handle(&r->swarm, events[i].data.ptr, events[i].events);
-            else
-                obey(r);
+        if (is_alone && await_reply(r, now)) {
+            now = r->last_event = r->tally.last_look;
+        } else {
+            n = wait_for_events(r, events, now);
+            handle_events(r, events, n);
+            now = clock_now(r->config->clock);
+            if (n > 0)
+                r->last_event = now;
         }
-        now = clock_now(r->config->clock);
-        if (n > 0)
-            r->last_event = now;
         if (!r->is_over)
             turn(r, now);
     }
@@ -362,6 +415,7 @@ static void *run(void *arg)
     if (r->swarm.n_open > 0 || swarm_has_outage(&r->swarm))
         measured_until(r, now);
     swarm_close(&r->swarm, now);
+    alarm_deinit(&r->alarm);
     set_phase(r, RUNNER_OVER);
     return NULL;
 }
@@ -410,7 +464,7 @@ int runner_new(struct runner **ret, struct runner_config *config,
     if (!r)
         return -ENOMEM;
     *r = (struct runner){.config = config, .share = *share, .epoll_fd = -1, .wake_fd = -1,
-                         .timer = TIMER_INIT};
+                         .timer = TIMER_INIT, .alarm = ALARM_INIT};
 
     error = tally_init(&r->tally, config->clock, config->options, share->n_links,
                        config->report_fd);
@@ -448,6 +502,12 @@ void runner_join(struct runner *r)
     (void)pthread_join(r->thread, NULL);
 }
 
+static void call(struct runner *r)
+{
+    atomic_store_explicit(&r->is_called, true, memory_order_release);
+    signal_eventfd(r->wake_fd);
+}
+
 void runner_command(struct runner *r, enum runner_command command)
 {
     int given = atomic_load_explicit(&r->command, memory_order_relaxed);
@@ -456,12 +516,12 @@ void runner_command(struct runner *r, enum runner_command command)
            !atomic_compare_exchange_weak_explicit(&r->command, &given, (int)command,
                                                   memory_order_release, memory_order_relaxed))
         continue;
-    signal_eventfd(r->wake_fd);
+    call(r);
 }
 
 void runner_ask_snapshot(struct runner *r, struct result *snapshot)
 {
     r->snapshot = snapshot;
     atomic_store_explicit(&r->wants_snapshot, true, memory_order_release);
-    signal_eventfd(r->wake_fd);
+    call(r);
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client/alarm.h"
 #include "client/link.h"
 #include "client/options.h"
 #include "client/pacer.h"
@@ -62,6 +63,7 @@ struct runner {
     int epoll_fd;
     int wake_fd;                    /* eventfd: a command is there */
     struct timer timer;             /* a deadline has come */
+    struct alarm alarm;             /* where it sleeps in a read */
 
     struct swarm swarm;
     struct tally tally;
@@ -75,6 +77,7 @@ struct runner {
     /* Shared with the other thread. */
     atomic_int phase;               /* enum runner_phase; only the runner writes */
     atomic_int command;             /* enum runner_command; it only rises */
+    atomic_bool is_called;          /* wake_fd is written, or about to be */
     atomic_bool wants_snapshot;
     struct result *snapshot;        /* filled while that is true; then the other's */
 };

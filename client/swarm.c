@@ -234,38 +234,39 @@ static bool handle_event(struct swarm *s, struct link *l, const struct target_ev
 }
 
 /**
- * read_once() - one read, and what it means
- * @most:       to read [bytes], 0 = all
+ * handle_read() - what a read means
+ * @r:          from target_receive() or target_wait()
+ * @rx:         the same
+ * @most:       what they were to read [bytes], 0 = all
+ * @now:        right after it [ns]
  * @ret_read:   its time, and how much is left in the kernel
  *
  * Return: whether there was anything, and the connection still stands.
  */
-static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally_read *ret_read)
+static bool handle_read(struct swarm *s, struct link *l, int r, struct target_rx *rx, size_t most,
+                        nsec_t now, struct tally_read *ret_read)
 {
-    struct target_rx rx;
     struct target_event event;
-    int r;
 
-    r = target_receive(&l->target, s->rx, most, &rx);
     if (r == -EAGAIN)
         return false;
     if (r == -ECONNRESET && link_may_try_text(l)) {
         /* It closed without having read all of the hello. */
-        try_text(s, l, clock_now(s->config.clock));
+        try_text(s, l, now);
         return false;
     }
     if (r < 0) {
         link_say(l, "receive: %s", strerror(-r));
-        outage_lose_connection(s, l, RUN_ERROR_CONNECTION_LOST, false, clock_now(s->config.clock));
+        outage_lose_connection(s, l, RUN_ERROR_CONNECTION_LOST, false, now);
         return false;
     }
 
-    *ret_read = tally_read(s->config.tally, &rx.info);
-    if (most > 0 && rx.info.n_queued > 0 && tally_is_vague(s->config.tally, l, ret_read)) {
-        target_look_behind(&l->target, s->rx, &rx);
-        ret_read->n_queued = rx.info.n_queued;
+    *ret_read = tally_read(s->config.tally, &rx->info, now);
+    if (most > 0 && rx->info.n_queued > 0 && tally_is_vague(s->config.tally, l, ret_read)) {
+        target_look_behind(&l->target, s->rx, rx);
+        ret_read->n_queued = rx->info.n_queued;
     }
-    while (target_next(&l->target, &rx, &event) != TARGET_NOTHING) {
+    while (target_next(&l->target, rx, &event) != TARGET_NOTHING) {
         if (!handle_event(s, l, &event, ret_read))
             return false;
     }
@@ -273,25 +274,82 @@ static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally
     return true;
 }
 
+/* One read of at most @most bytes, 0 = of all. Return: as handle_read(). */
+static bool read_once(struct swarm *s, struct link *l, size_t most, struct tally_read *ret_read)
+{
+    struct target_rx rx;
+    int r = target_receive(&l->target, s->rx, most, &rx);
+
+    return handle_read(s, l, r, &rx, most, clock_now(s->config.clock), ret_read);
+}
+
+static bool may_be_many(const struct link *l)
+{
+    return l->has_stamp && inflight_n_sent(&l->target.inflight) > 1;
+}
+
 /*
  * A stamp is that of a read's last byte. So where several replies may have come, the first is read
  * alone: if it was held up on its way and the others came right behind it, it is the one whose time
  * matters.
  */
-static void receive(struct swarm *s, struct link *l)
+static size_t first_read(const struct link *l)
 {
-    bool may_be_many = l->has_stamp && inflight_n_sent(&l->target.inflight) > 1;
-    struct tally_read read;
+    return may_be_many(l) ? target_reply_rest(&l->target) : 0;
+}
 
-    if (!read_once(s, l, may_be_many ? target_reply_rest(&l->target) : 0, &read))
-        return;
-    if (may_be_many && read.n_queued > 0 && !read_once(s, l, 0, &read))
+/* After the first read, which left something if it was of many. */
+static void receive_rest(struct swarm *s, struct link *l, bool was_many, struct tally_read *read)
+{
+    if (was_many && read->n_queued > 0 && !read_once(s, l, 0, read))
         return;
 
-    leave_if_answered(s, l, read.now);
+    leave_if_answered(s, l, read->now);
     if (s->config.options->connect && l->n_replies > 0 && l->state == LINK_UP)
         end_exchange(s, l);
     mark_dirty(s, l);
+}
+
+static void receive(struct swarm *s, struct link *l)
+{
+    bool was_many = may_be_many(l);
+    struct tally_read read;
+
+    if (read_once(s, l, first_read(l), &read))
+        receive_rest(s, l, was_many, &read);
+}
+
+bool swarm_can_await(const struct link *l)
+{
+    return l->state == LINK_UP && !target_wants_send(&l->target) &&
+           inflight_n_sent(&l->target.inflight) > 0;
+}
+
+int swarm_await(struct swarm *s, struct link *l, bool may_sleep)
+{
+    struct tally *tally = s->config.tally;
+    bool was_many = may_be_many(l);
+    size_t most = first_read(l);
+    struct tally_read read;
+    struct target_rx rx;
+    nsec_t now;
+    int r;
+
+    link_await(l, true);
+    if (may_sleep) {
+        lookout_sleep(&tally->lookout, l->target.last_tx);
+        r = target_wait(&l->target, s->rx, most, &rx);
+    } else {
+        r = target_receive(&l->target, s->rx, most, &rx);
+    }
+    now = tally_look(tally, r != -EAGAIN && r != -EINTR, false);
+    if (r == -EAGAIN || r == -EINTR)
+        return r;
+    if (may_sleep)
+        lookout_wake(&tally->lookout, now);
+    if (handle_read(s, l, r, &rx, most, now, &read))
+        receive_rest(s, l, was_many, &read);
+    return 0;
 }
 
 void swarm_handle(struct swarm *s, struct link *l, uint32_t events)

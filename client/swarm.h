@@ -35,6 +35,20 @@ void swarm_skip(struct swarm *s, struct link *l, nsec_t due);
 /* Something happened on a link; @events as epoll tells them. */
 void swarm_handle(struct swarm *s, struct link *l, uint32_t events);
 
+/* Whether nothing is to be done on this link but to wait for a reply. */
+bool swarm_can_await(const struct link *l);
+
+/**
+ * swarm_await() - read replies, without having been told that there are any
+ * @l:          a link for which swarm_can_await(); until link_await(l, false) epoll does not tell of
+ *              its replies
+ * @may_sleep:  waits for them, until the thread is interrupted; with dial_config.reads_wait
+ *
+ * Return: 0 if something came, or happened to the connection; -EAGAIN if not, -EINTR if the thread
+ * was interrupted meanwhile.
+ */
+int swarm_await(struct swarm *s, struct link *l, bool may_sleep);
+
 /* Sends what can be sent on the dirty links, and cleans the list. */
 void swarm_flush(struct swarm *s, nsec_t now);
 

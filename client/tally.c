@@ -200,9 +200,9 @@ nsec_t tally_look(struct tally *t, int n, bool left_some)
     return now;
 }
 
-struct tally_read tally_read(struct tally *t, const struct stream_rx *info)
+struct tally_read tally_read(struct tally *t, const struct stream_rx *info, nsec_t now)
 {
-    struct tally_read read = {.now = clock_now(t->clock), .n_queued = info->n_queued};
+    struct tally_read read = {.now = now, .n_queued = info->n_queued};
     nsec_t lag;
 
     if (info->stamp_real == 0)

@@ -78,8 +78,8 @@ struct tally_read {
     uint32_t n_queued;              /* bytes that wait behind it */
 };
 
-/* To be called right after a read; tally_look() found what was read. */
-struct tally_read tally_read(struct tally *t, const struct stream_rx *info);
+/* To be called right after a read, with the time; tally_look() found what was read. */
+struct tally_read tally_read(struct tally *t, const struct stream_rx *info, nsec_t now);
 
 /* Whether it is known too badly when a read's first reply came for the stamp alone to tell. */
 bool tally_is_vague(const struct tally *t, const struct link *l, const struct tally_read *read);

@@ -23,13 +23,16 @@ size_t target_reply_rest(const struct target *t)
     return PROTO_REPLY_LEN + t->config->reply_size - t->carry_len;
 }
 
-int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx)
+static int receive(struct target *t, bool may_wait, uint8_t *buf, size_t most,
+                   struct target_rx *ret_rx)
 {
     size_t room = TARGET_RX_SIZE - t->carry_len;
+    size_t len = most > 0 ? MIN(most, room) : room;
     struct stream_rx info = {0};
     ssize_t n;
 
-    n = stream_recv(&t->stream, buf + t->carry_len, most > 0 ? MIN(most, room) : room, &info);
+    n = may_wait ? stream_wait(&t->stream, buf + t->carry_len, len, &info)
+                 : stream_recv(&t->stream, buf + t->carry_len, len, &info);
     if (n < 0)
         return (int)n;
 
@@ -44,6 +47,16 @@ int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx
     };
     t->carry_len = 0;
     return 0;
+}
+
+int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx)
+{
+    return receive(t, false, buf, most, ret_rx);
+}
+
+int target_wait(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx)
+{
+    return receive(t, true, buf, most, ret_rx);
 }
 
 void target_look_behind(struct target *t, uint8_t *buf, struct target_rx *rx)

@@ -43,6 +43,9 @@ size_t target_reply_rest(const struct target *t);
  */
 int target_receive(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx);
 
+/* The same, but waits for something to read: see stream_ops.wait. Return: -EINTR beside those. */
+int target_wait(struct target *t, uint8_t *buf, size_t most, struct target_rx *ret_rx);
+
 /**
  * target_look_behind() - find out whether the stamp of what was read is its own
  * @buf:        as for the read

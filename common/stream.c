@@ -37,9 +37,8 @@ static void take_stamp(const struct cmsghdr *c, struct stream_rx *rx)
         rx->stamp_nic = nsec_from_timespec(&ts);
 }
 
-static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *ret_rx)
+static ssize_t receive(int fd, void *buf, size_t len, int flags, struct stream_rx *ret_rx)
 {
-    const int *fd = ctx;
     /* Room for both stamp formats, which come together where a listener was made with one of them
      * and this process asked for the other, and for the queue length. */
     union {
@@ -50,11 +49,7 @@ static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *r
     struct iovec iov = {.iov_base = buf, .iov_len = len};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1,
                          .msg_control = &control, .msg_controllen = sizeof(control)};
-    ssize_t n;
-
-    do
-        n = raw_recvmsg(*fd, &msg, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
+    ssize_t n = raw_recvmsg(fd, &msg, flags);
 
     if (n < 0)
         return -errno;
@@ -75,4 +70,23 @@ static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *r
     return n;
 }
 
-const struct stream_ops stream_socket_ops = {.send = socket_send, .recv = socket_recv};
+static ssize_t socket_recv(void *ctx, void *buf, size_t len, struct stream_rx *ret_rx)
+{
+    const int *fd = ctx;
+    ssize_t n;
+
+    do
+        n = receive(*fd, buf, len, MSG_DONTWAIT, ret_rx);
+    while (n == -EINTR);
+    return n;
+}
+
+static ssize_t socket_wait(void *ctx, void *buf, size_t len, struct stream_rx *ret_rx)
+{
+    const int *fd = ctx;
+
+    return receive(*fd, buf, len, 0, ret_rx);
+}
+
+const struct stream_ops stream_socket_ops = {
+    .send = socket_send, .recv = socket_recv, .wait = socket_wait};

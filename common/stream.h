@@ -26,13 +26,16 @@ struct stream_rx {
  * @send:       takes what fits now; > 0 bytes taken (may be fewer than @len), or negative errno
  * @recv:       > 0 bytes read, 0 = the peer will send no more, or negative errno; fills @ret_rx
  *              where the result is > 0
+ * @wait:       as @recv, but waits for something to read if it is a blocking socket, and may be
+ *              interrupted: -EINTR; NULL = not to be had
  *
- * Neither blocks: -EAGAIN when nothing can be done now. Neither returns -EINTR nor raises SIGPIPE:
- * the implementation deals with both. A reset is -ECONNRESET or -EPIPE.
+ * The first two do not block: -EAGAIN when nothing can be done now. Nor do they return -EINTR. None
+ * raises SIGPIPE. A reset is -ECONNRESET or -EPIPE.
  */
 struct stream_ops {
     ssize_t (*send)(void *ctx, const void *buf, size_t len);
     ssize_t (*recv)(void *ctx, void *buf, size_t len, struct stream_rx *ret_rx);
+    ssize_t (*wait)(void *ctx, void *buf, size_t len, struct stream_rx *ret_rx);
 };
 
 struct stream {
@@ -40,7 +43,7 @@ struct stream {
     void *ctx;              /* borrowed */
 };
 
-/* The operations of a real, non-blocking socket; ctx is a pointer to its descriptor (int *). */
+/* The operations of a real socket; ctx is a pointer to its descriptor (int *). */
 extern const struct stream_ops stream_socket_ops;
 
 static inline ssize_t stream_send(const struct stream *s, const void *buf, size_t len)
@@ -52,4 +55,10 @@ static inline ssize_t stream_recv(const struct stream *s, void *buf, size_t len,
                                   struct stream_rx *ret_rx)
 {
     return s->ops->recv(s->ctx, buf, len, ret_rx);
+}
+
+static inline ssize_t stream_wait(const struct stream *s, void *buf, size_t len,
+                                  struct stream_rx *ret_rx)
+{
+    return s->ops->wait(s->ctx, buf, len, ret_rx);
 }

@@ -46,7 +46,7 @@ static int dial(const struct options *o, const struct addr *to, int *ret_fd)
         return r;
     p = (struct pollfd){.fd = *ret_fd, .events = POLLOUT};
     assert_int_equal(poll(&p, 1, 10000), 1);
-    return dial_finish(*ret_fd);
+    return dial_finish(&config, *ret_fd);
 }
 
 static void test_socket_has_the_options_asked_for(void **state)

@@ -56,7 +56,7 @@ static void reply_to(struct fixture *f, const struct request *q, nsec_t rtt)
 
     f->clock.now = q->sent + rtt;
     f->clock.real = 4 * START + q->sent + rtt;
-    read = tally_read(&f->tally, &(struct stream_rx){0});
+    read = tally_read(&f->tally, &(struct stream_rx){0}, f->clock.now);
     tally_reply(&f->tally, &f->link, &event, &read);
 }
 
@@ -123,7 +123,7 @@ static void test_kernel_stamp_is_carried_to_the_monotonic_clock(void **state)
     struct tally_read read;
 
     fake_clock_advance(&f->clock, 1000);
-    read = tally_read(&f->tally, &info);
+    read = tally_read(&f->tally, &info, f->clock.now);
     assert_true(read.has_stamp);
     assert_int_equal(read.stamp, START + 700);
     tally_reply(&f->tally, &f->link, &event, &read);
@@ -167,7 +167,7 @@ static nsec_t earliest_of_one_amid_a_read(struct fixture *f, nsec_t now, nsec_t 
         ring_release(&f->tally.ring);
     fake_clock_advance(&f->clock, now - f->clock.now);
     (void)tally_look(&f->tally, 1, false);
-    read = tally_read(&f->tally, &info);
+    read = tally_read(&f->tally, &info, f->clock.now);
     tally_reply(&f->tally, &f->link, &event, &read);
     tally_read_done(&f->tally, &f->link, &read);
     assert_true(next_record(f)->reply.sample.flags & SAMPLE_RX_SHARED);
@@ -305,7 +305,8 @@ static void test_wait_that_the_network_card_tells_is_taken_off(void **state)
 
         fake_clock_advance(&f->clock, 1000);
         read = tally_read(&f->tally, &(struct stream_rx){.stamp_real = f->clock.real - 100,
-                                                         .stamp_nic = 1000 * i - lag});
+                                                         .stamp_nic = 1000 * i - lag},
+                          f->clock.now);
         assert_int_equal(read.has_nic_stamp, i == NIC_LAG_FEW);
     }
     assert_int_equal(read.stamp, f->clock.now - 160);
