@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/arrival.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include "common/base.h"
 
 /* When it is known this well when a message came, all that is there can be read in one go. */
@@ -134,6 +137,13 @@ static void remember(struct arrival_memory *memory, const struct span *span, nse
     memory->left_some = in->more;
     memory->has_stamp = in->kernel_stamp;
     memory->reads_alone = in->kernel_stamp && is_little;
+}
+
+void arrival_watch_queue(int fd)
+{
+    int on = 1;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof(on));    /* not of a Unix socket */
 }
 
 ssize_t arrival_read(struct conn_shared *shared, const struct stream *stream,

@@ -38,6 +38,10 @@ static inline void arrival_pass_over(struct arrival_memory *m, const struct sess
     m->left_some = true;
 }
 
+/* From now on each read of this socket tells what it leaves, which every read pays for: of use where
+ * windows can be told, in the native protocol. */
+void arrival_watch_queue(int fd);
+
 /**
  * arrival_read() - what has come, as far as it fits the shared buffer
  * @session:            whose it is

@@ -246,8 +246,10 @@ static void answer(struct conn *c, struct session_input *in)
         }
     } while (result == SESSION_FULL && !c->backlog);
 
-    if (!was_native && c->session.speech == SESSION_NATIVE)
+    if (!was_native && c->session.speech == SESSION_NATIVE) {
         stats_add(shared->stats, native, 1);
+        arrival_watch_queue(c->source.fd);
+    }
     if (result == SESSION_FAULT)
         note_bad_message(c);
     if (result == SESSION_FAULT || result == SESSION_DONE)

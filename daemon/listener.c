@@ -29,7 +29,6 @@ void listener_set_options(int fd)
 
     /* Each of them makes measuring better, and none is needed for it; not every family has all. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_INQ, &on, sizeof(on));
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     stamp_enable(fd);
 }

@@ -200,7 +200,8 @@ static void *run(void *arg)
         if (n > 0)
             loop_dispatch(&w->loop, n);
         obey_orders(w);
-        conn_expire(&w->conns);
+        if (w->conns.now >= deadline)
+            conn_expire(&w->conns);
         acceptor_tick(&w->acceptor);
         done = w->conns.stopping && drain(w);
         /* Not an atomic increment, which would lock the bus: there is one writer. */
