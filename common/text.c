@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define PREFIX "UUID: "
+#define PREFIX TEXT_REPLY_PREFIX
 #define INFIX " received after "
 #define SUFFIX " seconds"
 

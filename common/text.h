@@ -21,6 +21,9 @@
 #define TEXT_REPLY_MAX (sizeof("UUID:  received after 18446744073709551615.000000 seconds") - 1 + \
                         TEXT_UUID_LEN)
 
+/* What a reply begins with. */
+#define TEXT_REPLY_PREFIX "UUID: "
+
 /* What an error line begins with. */
 #define TEXT_ERROR_PREFIX "ERROR: "
 

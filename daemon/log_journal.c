@@ -76,12 +76,8 @@ static int journal_write(void *ctx, const struct log_entry *entry)
     add(&f, "TCPTIMER_EVENT=%s", entry->name);
     if (r->worker != LOG_NO_WORKER)
         add(&f, "TCPTIMER_WORKER=%u", r->worker);
-    if (r->has_client) {
-        char client[ADDR_TEXT_SIZE];
-
-        addr_key_format(&r->client, client);
-        add(&f, "TCPTIMER_CLIENT=%s", client);
-    }
+    if (entry->client)
+        add(&f, "TCPTIMER_CLIENT=%s", entry->client);
     if (r->listener)
         add(&f, "TCPTIMER_LISTENER=%s", r->listener);
     if (r->has_uuid)

@@ -13,6 +13,8 @@ struct log_entry {
     const char *name;               /* of the event, lower case */
     const char *message_id;
     int priority;                   /* syslog(3) */
+    const char *when;               /* RFC 3339 */
+    const char *client;             /* its address, or NULL */
     const char *text;               /* one line, no line end */
     size_t text_len;
 };

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -36,22 +37,32 @@ static uint64_t value_of(const struct log_record *r, enum log_field field)
     return 0;
 }
 
+/* The reply to a message, without what that begins with. Return: its length. */
+static int put_message(const struct log_record *r, char *text, size_t size)
+{
+    char reply[TEXT_REPLY_MAX];
+    size_t len = text_reply_format(reply, r->uuid, value_of(r, LOG_FIELD_DELTA) / NSEC_PER_USEC);
+    size_t n = MIN(len - strlen(TEXT_REPLY_PREFIX), size - 1);
+
+    memcpy(text, reply + strlen(TEXT_REPLY_PREFIX), n);
+    text[n] = '\0';
+    return (int)n;
+}
+
 /* Those that come from the request path, where no text is made. */
 static int make_from_data(const struct log_record *r, char *text, size_t size)
 {
-    uint64_t delta_us = value_of(r, LOG_FIELD_DELTA) / NSEC_PER_USEC;
     uint64_t threshold_us = value_of(r, LOG_FIELD_THRESHOLD) / NSEC_PER_USEC;
+    int n;
 
     switch (r->site->event) {
     case LOG_EVENT_MESSAGE:
-        return snprintf(text, size, "%.*s received after %" PRIu64 ".%06" PRIu64 " seconds",
-                        TEXT_UUID_LEN, r->uuid, delta_us / 1000000, delta_us % 1000000);
+        return put_message(r, text, size);
     case LOG_EVENT_SLOW:
-        return snprintf(text, size,
-                        "%.*s received after %" PRIu64 ".%06" PRIu64
-                        " seconds, more than slow_threshold = %" PRIu64 ".%06" PRIu64 " s",
-                        TEXT_UUID_LEN, r->uuid, delta_us / 1000000, delta_us % 1000000,
-                        threshold_us / 1000000, threshold_us % 1000000);
+        n = put_message(r, text, size);
+        return n + snprintf(text + n, size - (size_t)n,
+                            ", more than slow_threshold = %" PRIu64 ".%06" PRIu64 " s",
+                            threshold_us / 1000000, threshold_us % 1000000);
     case LOG_EVENT_CONNECTED:
         return snprintf(text, size, "connected");
     case LOG_EVENT_DISCONNECTED:
@@ -61,17 +72,18 @@ static int make_from_data(const struct log_record *r, char *text, size_t size)
     }
 }
 
-size_t log_text_make(const struct log_record *r, char ret_text[static LOG_TEXT_SIZE])
+size_t log_text_make(const struct log_record *r, const char *client,
+                     char ret_text[static LOG_TEXT_SIZE])
 {
     uint64_t suppressed = value_of(r, LOG_FIELD_SUPPRESSED);
     size_t len = 0;
     int n;
 
-    if (r->has_client) {
-        char client[ADDR_TEXT_SIZE];
-
-        addr_key_format(&r->client, client);
-        len = (size_t)snprintf(ret_text, LOG_TEXT_SIZE, "%s: ", client);
+    if (client) {
+        len = strlen(client);
+        memcpy(ret_text, client, len);
+        memcpy(ret_text + len, ": ", 2);
+        len += 2;
     }
     if (r->text_len > 0)
         n = snprintf(ret_text + len, LOG_TEXT_SIZE - len, "%.*s", r->text_len,
@@ -95,15 +107,14 @@ static const char *const priority_names[] = {
 
 size_t log_line_format(const struct log_entry *entry, char ret_line[static LOG_LINE_MAX])
 {
-    char when[CLOCK_RFC3339_SIZE];
-    int n;
+    const char *priority = priority_names[entry->priority];
+    char *end = ret_line + LOG_LINE_MAX - 1, *p = ret_line;
 
-    clock_format_rfc3339(entry->record->real, when);
-    n = snprintf(ret_line, LOG_LINE_MAX, "%s %s %.*s\n", when, priority_names[entry->priority],
-                 (int)entry->text_len, entry->text);
-    if ((size_t)n < LOG_LINE_MAX)
-        return (size_t)n;
-
-    ret_line[LOG_LINE_MAX - 1] = '\n';     /* cut, but a line */
-    return LOG_LINE_MAX;
+    p = mempcpy(p, entry->when, strlen(entry->when));
+    *p++ = ' ';
+    p = mempcpy(p, priority, strlen(priority));
+    *p++ = ' ';
+    p = mempcpy(p, entry->text, MIN(entry->text_len, (size_t)(end - p)));   /* cut, but a line */
+    *p++ = '\n';
+    return (size_t)(p - ret_line);
 }

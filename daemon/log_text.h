@@ -18,8 +18,10 @@
 void log_event_name(enum log_event event, char ret_name[static LOG_EVENT_NAME_SIZE]);
 const char *log_event_message_id(enum log_event event);
 
-/* Makes the text of a record, without a line end. Return: its length. */
-size_t log_text_make(const struct log_record *r, char ret_text[static LOG_TEXT_SIZE]);
+/* Makes the text of a record, without a line end; @client is NULL or the address of its client.
+ * Return: its length. */
+size_t log_text_make(const struct log_record *r, const char *client,
+                     char ret_text[static LOG_TEXT_SIZE]);
 
 /* Room for a line of log_line_format(): time, priority, a record's longest text, UUID, client. */
 #define LOG_LINE_MAX (LOG_TEXT_MAX + ADDR_TEXT_SIZE + 128)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/log_file.h"
+#include "daemon/log_memo.h"
 #include "daemon/log_text.h"
 #include "daemon/wake.h"
 
@@ -34,6 +35,7 @@ struct logger {
     struct log own;
     struct log_shared *shared;      /* borrowed */
     const struct clock_src *clock;  /* borrowed */
+    struct log_memo memo;
     int wake_fd;
     int ended_fd;                   /* readable when the thread has nothing left to do */
     pthread_t thread;
@@ -174,6 +176,7 @@ static void write_sink(struct logger *l, const struct log_entry *entry)
 
 static void put(struct logger *l, const struct log_record *r)
 {
+    const char *client = r->has_client ? log_memo_client(&l->memo, &r->client) : NULL;
     char name[LOG_EVENT_NAME_SIZE];
     char text[LOG_TEXT_SIZE];
     struct log_entry entry = {
@@ -181,8 +184,10 @@ static void put(struct logger *l, const struct log_record *r)
         .name = name,
         .message_id = log_event_message_id(r->site->event),
         .priority = log_event_priority(r->site->event),
+        .when = log_memo_time(&l->memo, r->real),
+        .client = client,
         .text = text,
-        .text_len = log_text_make(r, text),
+        .text_len = log_text_make(r, client, text),
     };
 
     log_event_name(r->site->event, name);

@@ -35,14 +35,16 @@ static int send_last(struct log *log)
 {
     const struct log_record *r = ring_peek(&log->ring);
     char name[LOG_EVENT_NAME_SIZE];
-    char text[LOG_TEXT_SIZE];
+    char text[LOG_TEXT_SIZE], client[ADDR_TEXT_SIZE];
     struct log_entry entry = {.record = r, .name = name, .text = text};
     int result;
 
     assert_non_null(r);
     entry.message_id = log_event_message_id(r->site->event);
     entry.priority = log_event_priority(r->site->event);
-    entry.text_len = log_text_make(r, text);
+    addr_key_format(&r->client, client);
+    entry.client = r->has_client ? client : NULL;
+    entry.text_len = log_text_make(r, entry.client, text);
     log_event_name(r->site->event, name);
     result = log_journal_ops.write(NULL, &entry);
     ring_release(&log->ring);

@@ -56,7 +56,7 @@ static int write_text(const char *text)
 {
     static const struct log_site site = {.event = LOG_EVENT_STARTED};
     struct log_record r = {.site = &site};
-    struct log_entry entry = {.record = &r, .priority = LOG_INFO, .text = text,
+    struct log_entry entry = {.record = &r, .priority = LOG_INFO, .when = "now", .text = text,
                               .text_len = strlen(text)};
 
     return log_stderr_ops.write(NULL, &entry);
