@@ -75,14 +75,13 @@ void ring_commit(struct ring *r, size_t len)
     size_t stride = sizeof(struct prefix) + round_up(len);
 
     *prefix_at(r, head) = (struct prefix){.stride = (uint32_t)stride};
-    /* Pairs with the load in ring_peek(): who sees the head sees the record. And sequentially
-     * consistent, so that a writer who then sees no sleeping reader is seen by that reader. */
-    atomic_store_explicit(&r->head, head + stride, memory_order_seq_cst);
+    /* Pairs with the load in ring_peek(): who sees the head sees the record. */
+    atomic_store_explicit(&r->head, head + stride, memory_order_release);
 }
 
 const void *ring_peek(struct ring *r)
 {
-    uint64_t head = atomic_load_explicit(&r->head, memory_order_seq_cst);
+    uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
     while (tail != head && prefix_at(r, tail)->is_gap) {

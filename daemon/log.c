@@ -23,7 +23,7 @@ int log_event_priority(enum log_event event)
 int log_init(struct log *l, struct log_shared *shared, const struct clock_src *clock,
              uint16_t worker)
 {
-    *l = (struct log){.shared = shared, .clock = clock, .worker = worker};
+    *l = (struct log){.shared = shared, .clock = clock, .worker = worker, .is_announced = true};
     return ring_init(&l->ring, RING_SIZE);
 }
 
@@ -74,6 +74,16 @@ void log_emit_(struct log *l, const struct log_site *site, const struct log_data
     }
     ring_commit(&l->ring, record_size(data->n_values, r->text_len));
 
-    if (atomic_load(&l->shared->logger_sleeps) && atomic_exchange(&l->shared->logger_sleeps, false))
+    l->is_announced = false;
+    if (!l->announces_later)
+        log_announce(l);
+}
+
+void log_announce(struct log *l)
+{
+    if (l->is_announced)
+        return;
+    l->is_announced = true;
+    if (atomic_exchange_explicit(&l->shared->logger_sleeps, false, memory_order_acq_rel))
         wake_signal(l->shared->wake_fd);
 }

@@ -72,7 +72,8 @@ struct log_record {
 /* What all threads' logs share. */
 struct log_shared {
     _Atomic int level;              /* least urgent priority that is emitted, syslog(3) */
-    _Atomic bool logger_sleeps;     /* it wants to be woken */
+    _Atomic bool logger_sleeps;     /* it wants to be woken; exchanged on both sides, so that
+                                     * either it sees a record or its writer sees it sleep */
     int wake_fd;                    /* to wake it; borrowed */
 };
 
@@ -82,6 +83,9 @@ struct log {
     struct log_shared *shared;      /* borrowed */
     const struct clock_src *clock;  /* borrowed */
     uint16_t worker;
+    bool announces_later;           /* the thread calls log_announce() now and then */
+    bool is_announced;              /* no record is in the ring since that the logger was not told
+                                     * of */
 };
 
 #define LOG_INIT ((struct log){.ring = RING_INIT})
@@ -107,10 +111,15 @@ static inline bool log_is_on(const struct log *l, enum log_event event)
  * @data:       copied
  * @format:     text, cut at LOG_TEXT_MAX; NULL = made by the logger from the data
  *
- * Never waits: a full ring drops the record and counts it.
+ * Never waits: a full ring drops the record and counts it. Wakes the logger if it sleeps, unless
+ * @l->announces_later.
  */
 void log_emit_(struct log *l, const struct log_site *site, const struct log_data *data,
                const char *format, ...) _printf_(4, 5);
+
+/* Wakes the logger if it sleeps and there is something new for it. A locked instruction, which waits
+ * for all that was written before: that is too much for each message. */
+void log_announce(struct log *l);
 
 #define log_with_(l, name, data, ...)                                                              \
     do {                                                                                           \

@@ -320,7 +320,7 @@ static void wait_for_records(struct logger *l, bool busy)
 
     if (!busy) {
         /* Who emits after this store wakes us; who emitted before it is seen by oldest(). */
-        atomic_store(&l->shared->logger_sleeps, true);
+        (void)atomic_exchange_explicit(&l->shared->logger_sleeps, true, memory_order_acq_rel);
         if (oldest(l))
             timeout = 0;
         else if (count_dropped(l) > l->n_dropped_said)

@@ -184,6 +184,7 @@ static void *run(void *arg)
     bool done = false;
 
     lookout_init(&w->conns.lookout);
+    w->log.announces_later = true;
     while (!done) {
         nsec_t now = w->conns.now;
         nsec_t deadline = may_spin(w) ? now : next_deadline(w);
@@ -204,6 +205,7 @@ static void *run(void *arg)
             conn_expire(&w->conns);
         acceptor_tick(&w->acceptor);
         done = w->conns.stopping && drain(w);
+        log_announce(&w->log);
         /* Not an atomic increment, which would lock the bus: there is one writer. */
         atomic_store_explicit(&w->n_turns, worker_turns(w) + 1, memory_order_relaxed);
     }

@@ -151,6 +151,25 @@ static void test_sleeping_logger_is_woken_once(void **state)
     assert_false(is_woken(f));
 }
 
+/* A worker tells the logger once a turn, not with each message. */
+static void test_sleeping_logger_may_be_told_later(void **state)
+{
+    struct fixture *f = *state;
+
+    f->log.announces_later = true;
+    atomic_store(&f->shared.logger_sleeps, true);
+    log_event(&f->log, MESSAGE, );
+    log_event(&f->log, MESSAGE, );
+    assert_false(is_woken(f));
+    log_announce(&f->log);
+    assert_true(is_woken(f));
+
+    wake_clear(f->shared.wake_fd);
+    atomic_store(&f->shared.logger_sleeps, true);
+    log_announce(&f->log);          /* nothing new */
+    assert_false(is_woken(f));
+}
+
 static void test_full_ring_drops_and_counts(void **state)
 {
     struct fixture *f = *state;
@@ -188,6 +207,7 @@ int main(void)
         IN(test_long_text_is_cut),
         IN(test_level_keeps_out_what_is_less_urgent),
         IN(test_sleeping_logger_is_woken_once),
+        IN(test_sleeping_logger_may_be_told_later),
         IN(test_full_ring_drops_and_counts),
         IN(test_log_without_memory_takes_nothing),
     };
