@@ -101,6 +101,35 @@ static void test_reply_is_as_printf_would_write_it(void **state)
     }
 }
 
+/* A reply as short as most is taken in at once; with one more zero in front it says the same, and is
+ * read step by step. Whatever byte is wrong, both ways see it. */
+static void test_usual_reply_is_read_like_any_other(void **state)
+{
+    static const char usual[] = "UUID: " UUID " received after 9.345678 seconds";
+    const size_t len = strlen(usual), delta_at = strlen("UUID: " UUID " received after ");
+
+    (void)state;
+    for (size_t at = 0; at < len; at++)
+        for (int byte = 0; byte < 256; byte++) {
+            struct text_reply reply = {.delta = 0}, longer_reply = {.delta = 0};
+            char text[sizeof(usual)], longer[sizeof(usual) + 1];
+            ssize_t r, longer_r;
+
+            memcpy(text, usual, sizeof(text));
+            text[at] = (char)byte;
+            memcpy(longer, text, delta_at);
+            longer[delta_at] = '0';
+            memcpy(longer + delta_at + 1, text + delta_at, sizeof(text) - delta_at);
+
+            r = parse_exact(text, len, &reply);
+            longer_r = parse_exact(longer, len + 1, &longer_reply);
+            if (r > 0)
+                assert_int_equal(reply.delta, longer_reply.delta);
+            if (longer_r != (r > 0 ? r + 1 : r) && !(at == delta_at && byte == '-'))
+                fail_msg("byte %d at %zu: %zd, but %zd", byte, at, r, longer_r);
+        }
+}
+
 static void test_reply_is_read_back(void **state)
 {
     char text[TEXT_REPLY_MAX];
@@ -245,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_uuid_stops_at_the_first_byte_that_cannot_belong),
         cmocka_unit_test(test_reply_has_six_decimals),
         cmocka_unit_test(test_reply_is_as_printf_would_write_it),
+        cmocka_unit_test(test_usual_reply_is_read_like_any_other),
         cmocka_unit_test(test_reply_is_read_back),
         cmocka_unit_test(test_reply_cut_anywhere_needs_more),
         cmocka_unit_test(test_reply_ends_where_the_next_begins),
