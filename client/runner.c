@@ -22,7 +22,7 @@
 
 /* A thread that sleeps in a read looks up so often, and then hears what it was told meanwhile; after
  * so long without a reply it asks epoll. */
-#define LOOK_UP (10 * NSEC_PER_MSEC)
+#define LOOK_UP (20 * NSEC_PER_MSEC)
 
 static bool is_closed_loop(const struct runner *r)
 {

@@ -16,10 +16,10 @@
 
 /* A slow reply has its look at once, and what came beside it soon. Where all connections are always
  * busy those may be nearly all messages, and a look costs as much as a message; so there are no more
- * of them in all than 5,000 a second, beyond a store of one for each connection. What is only beside
+ * of them in all than 1,000 a second, beyond a store of one for each connection. What is only beside
  * has to leave half of that. */
 #define LOOK_BESIDE NSEC_PER_MSEC
-#define LOOK_PRICE (200 * NSEC_PER_USEC)
+#define LOOK_PRICE NSEC_PER_MSEC
 #define LOOK_STORE_MIN 64
 
 /* When it is known this well when a reply came, no system call is worth to know it better. */
