@@ -74,9 +74,10 @@ static void say_timeout(struct link *l, const char *what)
     say_address(l, what, why);
 }
 
+/* Edge-triggered: else epoll would ask the socket once more after each read. */
 static int watch(struct link *l, int operation, uint32_t events)
 {
-    struct epoll_event event = {.events = events, .data = {.ptr = l}};
+    struct epoll_event event = {.events = events | EPOLLET, .data = {.ptr = l}};
 
     l->events = events;
     return epoll_ctl(l->epoll_fd, operation, l->fd, &event) < 0 ? -errno : 0;
@@ -84,7 +85,7 @@ static int watch(struct link *l, int operation, uint32_t events)
 
 void link_arm(struct link *l)
 {
-    uint32_t events = (l->is_awaited ? 0 : (uint32_t)EPOLLIN) |
+    uint32_t events = (l->is_awaited ? 0 : (uint32_t)(EPOLLIN | EPOLLRDHUP)) |
                       (target_wants_send(&l->target) ? (uint32_t)EPOLLOUT : 0);
 
     /* Only a connection that is full or was full until now pays for a system call here, and one
@@ -93,6 +94,12 @@ void link_arm(struct link *l)
     if (l->fd >= 0 && events != l->events)
         (void)watch(l, l->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD,
                     events);
+}
+
+void link_look_again(struct link *l)
+{
+    if (l->events != 0)
+        (void)watch(l, EPOLL_CTL_MOD, l->events);
 }
 
 void link_await(struct link *l, bool is_awaited)

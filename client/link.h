@@ -117,6 +117,10 @@ void link_is_up(struct link *l, nsec_t now);
 /* Waits for room in the socket as long as there is something to send. */
 void link_arm(struct link *l);
 
+/* What is there already is told once more: to be called where not all of it was read, or where the
+ * end of the stream may be all that is left. */
+void link_look_again(struct link *l);
+
 /* Whether replies are looked for in the socket, and epoll shall not tell of them. */
 void link_await(struct link *l, bool is_awaited);
 

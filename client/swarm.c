@@ -266,6 +266,8 @@ static bool handle_read(struct swarm *s, struct link *l, int r, struct target_rx
         target_look_behind(&l->target, s->rx, rx);
         ret_read->n_queued = rx->info.n_queued;
     }
+    ret_read->may_leave = rx->is_full || rx->info.n_queued > 0 ||
+                          (most > 0 && !rx->info.has_queued);
     while (target_next(&l->target, rx, &event) != TARGET_NOTHING) {
         if (!handle_event(s, l, &event, ret_read))
             return false;
@@ -307,6 +309,8 @@ static void receive_rest(struct swarm *s, struct link *l, bool was_many, struct 
     leave_if_answered(s, l, read->now);
     if (s->config.options->connect && l->n_replies > 0 && l->state == LINK_UP)
         end_exchange(s, l);
+    if (read->may_leave)
+        link_look_again(l);
     mark_dirty(s, l);
 }
 
@@ -364,6 +368,8 @@ void swarm_handle(struct swarm *s, struct link *l, uint32_t events)
         mark_dirty(s, l);
     if (events & ~(uint32_t)EPOLLOUT)
         receive(s, l);
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        link_look_again(l);         /* what was read was not the end */
 }
 
 /* ---- Time passing ---- */

@@ -76,6 +76,7 @@ struct tally_read {
     bool has_stamp;
     bool has_nic_stamp;             /* ... less the wait that the network card's stamp told */
     uint32_t n_queued;              /* bytes that wait behind it */
+    bool may_leave;                 /* something may wait behind it, told or not */
 };
 
 /* To be called right after a read, with the time; tally_look() found what was read. */

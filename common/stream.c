@@ -64,6 +64,7 @@ static ssize_t receive(int fd, void *buf, size_t len, int flags, struct stream_r
 
             memcpy(&queued, CMSG_DATA(c), sizeof(queued));
             ret_rx->n_queued = queued > 0 ? (uint32_t)queued : 0;
+            ret_rx->has_queued = true;
         }
     }
 

@@ -19,6 +19,7 @@ struct stream_rx {
     nsec_t stamp_real;      /* when the kernel got the last byte read [real time], 0 = not told */
     nsec_t stamp_nic;       /* when the network card did [the card's clock], 0 = not told */
     uint32_t n_queued;      /* bytes that still wait in the kernel, 0 also when not told */
+    bool has_queued;        /* it was told */
 };
 
 /**
