@@ -13,7 +13,8 @@
 /* Between two tries to get into a full backlog. */
 #define BACKLOG_GAP (10 * NSEC_PER_MSEC)
 
-int link_init(struct link *l, const struct link_config *config, uint32_t index, int epoll_fd)
+void link_init(struct link *l, const struct link_config *config, uint32_t index, int epoll_fd,
+               struct rng *rng)
 {
     *l = (struct link){
         .config = config,
@@ -22,7 +23,7 @@ int link_init(struct link *l, const struct link_config *config, uint32_t index, 
         .index = index,
         .deadline = NSEC_NEVER,
     };
-    return target_init(&l->target, &config->target);
+    target_init(&l->target, &config->target, rng);
 }
 
 void link_deinit(struct link *l)

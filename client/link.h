@@ -41,10 +41,10 @@ enum link_state {
 #define LINK_FAILURE_SIZE (TARGET_TEXT_SIZE + 128)
 
 /* A thousand of them do not fit into the caches: what every message needs stands together in front,
- * that of the target last. */
+ * that of the target last, in three cache lines. */
 struct link {
     /* For every message; some of it are notes of the swarm, and of the outage. */
-    uint64_t n_replies;             /* on this connection */
+    _Alignas(64) uint64_t n_replies;             /* on this connection */
     nsec_t looked_at;               /* its counters, for the evidence; 0 = not yet [ns] */
     nsec_t down_since;              /* outage: when the server was last heard of; 0 = none [ns] */
     nsec_t stamp;                   /* of the last read, if it has one [ns, monotonic] */
@@ -80,7 +80,8 @@ struct link {
 };
 
 /* @epoll_fd gets the link's descriptors with the link's address as data. */
-int link_init(struct link *l, const struct link_config *config, uint32_t index, int epoll_fd);
+void link_init(struct link *l, const struct link_config *config, uint32_t index, int epoll_fd,
+               struct rng *rng);
 void link_deinit(struct link *l);
 
 /**

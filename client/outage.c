@@ -55,7 +55,7 @@ static nsec_t backoff(struct link *l, nsec_t now)
 {
     nsec_t mean = MIN(MAX((now - l->down_since) / 4, BACKOFF_MIN), BACKOFF_MAX);
 
-    return mean / 2 + rng_next_u64(&l->target.rng) % mean;
+    return mean / 2 + rng_next_u64(l->target.rng) % mean;
 }
 
 /* @since: when the server was last heard of, as far as we know. */

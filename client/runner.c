@@ -64,7 +64,7 @@ static void begin_load(struct runner *r)
     nsec_t end = o->duration > 0 ? nsec_add(start, o->duration) : NSEC_NEVER;
 
     pacer_init(&r->pacer, kinds[o->arrivals], nsec_add(start, r->share.offset), r->share.interval,
-               end, r->share.n_messages, rng_next_u64(&r->swarm.links[0].target.rng));
+               end, r->share.n_messages, rng_next_u64(&r->swarm.rng));
     r->swarm.n_omit = r->share.n_omit;
     r->swarm.omit_until = o->omit_duration > 0 ? start + o->omit_duration : 0;
     r->tally.result.began = r->tally.result.ended = start;

@@ -559,28 +559,28 @@ int swarm_init(struct swarm *s, const struct swarm_config *config)
     int r;
 
     *s = (struct swarm){.config = *config, .next_sweep = NSEC_NEVER};
-    s->links = calloc(config->n_links, sizeof(*s->links));
+    r = rng_seed_from_kernel(&s->rng);
+    if (r < 0)
+        return r;
     s->dirty = calloc(config->n_links, sizeof(struct link *));
     s->rx = malloc(TARGET_RX_SIZE);
     s->tx = calloc(1, TARGET_TX_SIZE);
-    if (!s->links || !s->dirty || !s->rx || !s->tx)
+    if (!s->dirty || !s->rx || !s->tx)
+        return -ENOMEM;
+    s->links = aligned_alloc(_Alignof(struct link), config->n_links * sizeof(*s->links));
+    if (!s->links)
         return -ENOMEM;
 
-    for (uint32_t i = 0; i < config->n_links; i++) {
-        r = link_init(&s->links[i], config->link, config->first_link + i * config->step,
-                      config->epoll_fd);
-        if (r < 0)
-            return r;
-    }
+    for (uint32_t i = 0; i < config->n_links; i++)
+        link_init(&s->links[i], config->link, config->first_link + i * config->step,
+                  config->epoll_fd, &s->rng);
     return 0;
 }
 
 void swarm_deinit(struct swarm *s)
 {
-    for (uint32_t i = 0; s->links && i < s->config.n_links; i++) {
-        if (s->links[i].config)
-            link_deinit(&s->links[i]);
-    }
+    for (uint32_t i = 0; s->links && i < s->config.n_links; i++)
+        link_deinit(&s->links[i]);
     free(s->links);
     free(s->dirty);
     free(s->rx);

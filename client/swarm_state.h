@@ -33,6 +33,7 @@ struct swarm_config {
 struct swarm {
     struct swarm_config config;
     struct link *links;
+    struct rng rng;                 /* of their UUIDs, and of what else is left to chance */
     uint32_t n_begun;               /* links that were begun, while opening */
     uint32_t n_up;
     struct link **dirty;            /* those where there may be something new to send */

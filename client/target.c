@@ -26,14 +26,14 @@ void target_config_init(struct target_config *c, const struct clock_src *clock,
     c->goodbye_len = proto_notice_encode(c->goodbye, PROTO_GOODBYE, PROTO_REASON_DONE, "");
 }
 
-int target_init(struct target *t, const struct target_config *config)
+void target_init(struct target *t, const struct target_config *config, struct rng *rng)
 {
     *t = (struct target){
         .config = config,
         .text_only = config->protocol == PROTOCOL_TEXT,
         .inflight = INFLIGHT_INIT,
+        .rng = rng,
     };
-    return rng_seed_from_kernel(&t->rng);
 }
 
 void target_deinit(struct target *t)
@@ -89,7 +89,7 @@ int target_push(struct target *t, nsec_t due, uint64_t seq, struct request **ret
         return r;
     (*ret)->due = due;
     (*ret)->seq = seq;
-    rng_uuid4(&t->rng, (*ret)->uuid);
+    rng_uuid4(t->rng, (*ret)->uuid);
     return 0;
 }
 

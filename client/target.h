@@ -61,7 +61,7 @@ struct target {
     enum target_state state;
     uint32_t limit;                 /* most unanswered */
     struct inflight inflight;
-    struct rng rng;                 /* of the UUIDs */
+    struct rng *rng;                /* of the UUIDs; borrowed */
     nsec_t last_tx;                 /* when anything was last sent [ns] */
     size_t tx_offset;               /* how much of the first that waits is sent [bytes] */
     const uint8_t *control;         /* what is to be sent between two requests, or NULL */
@@ -80,8 +80,8 @@ struct target {
     uint8_t carry[TARGET_CARRY_SIZE];
 };
 
-/* Return: 0, or the negative errno of seeding from the kernel. */
-int target_init(struct target *t, const struct target_config *config);
+/* @config and @rng are borrowed. */
+void target_init(struct target *t, const struct target_config *config, struct rng *rng);
 void target_deinit(struct target *t);
 
 /**

@@ -18,7 +18,8 @@ static int make(void **state, const struct options *options)
     f->stream = fake_stream_start(&f->fake);
     f->options = *options;
     target_config_init(&f->config, &f->clock_src, &f->options);
-    assert_int_equal(target_init(&f->target, &f->config), 0);
+    rng_seed(&f->rng, 1);
+    target_init(&f->target, &f->config, &f->rng);
     target_start(&f->target, &f->stream);
     *state = f;
     return 0;

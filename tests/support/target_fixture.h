@@ -17,6 +17,7 @@ struct target_fixture {
     struct stream stream;
     struct options options;
     struct target_config config;
+    struct rng rng;
     struct target target;
     struct target_rx rx;
     struct target_event event;
