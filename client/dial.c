@@ -154,14 +154,15 @@ static int let_reads_wait(int fd)
     return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
 }
 
-int dial_finish(const struct dial_config *c, int fd)
+int dial_error(int fd)
 {
     int error = 0;
     socklen_t len = sizeof(error);
 
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        return -errno;
-    if (error == 0 && c->reads_wait)
-        return let_reads_wait(fd);
-    return -error;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
+}
+
+int dial_finish(const struct dial_config *c, int fd)
+{
+    return c->reads_wait ? let_reads_wait(fd) : 0;
 }

@@ -43,7 +43,7 @@ int dial_config_init(struct dial_config *c, const struct options *o, const char 
  * @ret_what:   on failure, what could not be done, to be followed by the server's address: "connect
  *              to", "leave from 192.0.2.1 to", ...; as long-lived as @c
  *
- * Once the socket is writable, dial_finish() tells how it went.
+ * Once the socket is writable, dial_error() tells how it went.
  *
  * Return: 0 or negative errno; -EAGAIN for a Unix socket whose backlog is full at present.
  */
@@ -51,4 +51,7 @@ int dial_start(const struct dial_config *c, const struct addr *to, uint32_t inde
                const char **ret_what);
 
 /* How connecting ended: 0, or negative errno. */
+int dial_error(int fd);
+
+/* Makes a socket ready whose connection stands. Return: 0 or negative errno. */
 int dial_finish(const struct dial_config *c, int fd);

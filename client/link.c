@@ -75,40 +75,30 @@ static void say_timeout(struct link *l, const char *what)
     say_address(l, what, why);
 }
 
-/* Edge-triggered: else epoll would ask the socket once more after each read. */
-static int watch(struct link *l, int operation, uint32_t events)
+/*
+ * Once and for all, as edge-triggered: room to send is told when the socket has been full, and
+ * nothing is asked of a socket after what it has told was read.
+ */
+static int watch(struct link *l, int operation)
 {
-    struct epoll_event event = {.events = events | EPOLLET, .data = {.ptr = l}};
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = l}};
 
-    l->events = events;
+    l->is_watched = operation != EPOLL_CTL_DEL;
     return epoll_ctl(l->epoll_fd, operation, l->fd, &event) < 0 ? -errno : 0;
 }
 
-void link_arm(struct link *l)
-{
-    uint32_t events = (l->is_awaited ? 0 : (uint32_t)(EPOLLIN | EPOLLRDHUP)) |
-                      (target_wants_send(&l->target) ? (uint32_t)EPOLLOUT : 0);
-
-    /* Only a connection that is full or was full until now pays for a system call here, and one
-     * that is awaited or was. That changing what is watched fails is not to be expected: no more is
-     * allocated for it than there was before. */
-    if (l->fd >= 0 && events != l->events)
-        (void)watch(l, l->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD,
-                    events);
-}
-
+/* That this fails is not to be expected: nothing more is allocated for it. */
 void link_look_again(struct link *l)
 {
-    if (l->events != 0)
-        (void)watch(l, EPOLL_CTL_MOD, l->events);
+    if (l->is_watched)
+        (void)watch(l, EPOLL_CTL_MOD);
 }
 
 void link_await(struct link *l, bool is_awaited)
 {
-    if (l->is_awaited == is_awaited)
-        return;
-    l->is_awaited = is_awaited;
-    link_arm(l);
+    if (l->fd >= 0 && l->is_watched == is_awaited)
+        (void)watch(l, is_awaited ? EPOLL_CTL_DEL : EPOLL_CTL_ADD);
 }
 
 /* The connection stands: the protocol begins. */
@@ -153,7 +143,7 @@ static int dial_address(struct link *l, nsec_t now)
         return 0;
     }
     /* One that stands already is writable, and so comes the same way. */
-    r = watch(l, EPOLL_CTL_ADD, EPOLLOUT);
+    r = watch(l, EPOLL_CTL_ADD);
     if (r < 0)
         say_address(l, "watch the connection to", strerror(-r));
     return r;
@@ -198,9 +188,12 @@ int link_open(struct link *l, nsec_t now)
     return try_addresses(l, now);
 }
 
-int link_writable(struct link *l, nsec_t now)
+int link_connected(struct link *l, bool may_have_failed, nsec_t now)
 {
-    int r = dial_finish(&l->config->dial, l->fd);
+    int r = may_have_failed ? dial_error(l->fd) : 0;
+
+    if (r == 0)
+        r = dial_finish(&l->config->dial, l->fd);
 
     if (r < 0) {
         say_address(l, "connect to", strerror(-r));
@@ -253,8 +246,7 @@ void link_close(struct link *l)
 {
     target_stop(&l->target);
     fd_closep(&l->fd);              /* which also ends its watch */
-    l->events = 0;
-    l->is_awaited = false;
+    l->is_watched = false;
     l->state = LINK_DOWN;
     l->deadline = NSEC_NEVER;
 }

@@ -53,9 +53,8 @@ struct link {
     int fd;
     uint32_t index;                 /* in the run, from 0 */
     enum link_state state;
-    uint32_t events;                /* what epoll waits for */
     bool has_stamp;                 /* the kernel stamped the last read */
-    bool is_awaited;                /* replies are looked for in the socket: epoll tells of none */
+    bool is_watched;                /* by epoll; else replies are looked for in the socket */
     bool is_dirty;                  /* in the list of those to be flushed */
     bool is_told;                   /* outage: the server said that it stops */
     bool is_known;                  /* ... the link was up before: a loss is an outage */
@@ -93,11 +92,12 @@ void link_deinit(struct link *l);
 int link_open(struct link *l, nsec_t now);
 
 /**
- * link_writable() - a socket that connects has an answer
+ * link_connected() - a socket that connects has an answer
+ * @may_have_failed:    it has to be asked which
  *
  * Return: as link_open().
  */
-int link_writable(struct link *l, nsec_t now);
+int link_connected(struct link *l, bool may_have_failed, nsec_t now);
 
 /**
  * link_expire() - the deadline of connecting or greeting has passed
@@ -114,9 +114,6 @@ int link_try_text(struct link *l, nsec_t now);
 
 /* The greeting is over. */
 void link_is_up(struct link *l, nsec_t now);
-
-/* Waits for room in the socket as long as there is something to send. */
-void link_arm(struct link *l);
 
 /* What is there already is told once more: to be called where not all of it was read, or where the
  * end of the stream may be all that is left. */

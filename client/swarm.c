@@ -67,11 +67,11 @@ bool swarm_open(struct swarm *s, nsec_t now)
     return s->n_up == s->config.n_links;
 }
 
-static void handle_connecting(struct swarm *s, struct link *l)
+static void handle_connecting(struct swarm *s, struct link *l, uint32_t events)
 {
     nsec_t now = clock_now(s->config.clock);
 
-    if (link_writable(l, now) < 0) {
+    if (link_connected(l, (events & (EPOLLERR | EPOLLHUP)) != 0, now) < 0) {
         outage_cannot_connect(s, l, now);
         return;
     }
@@ -143,7 +143,6 @@ static void flush_link(struct swarm *s, struct link *l, nsec_t now)
         tally_sent(s->config.tally, inflight_at(f, i));
     if (n > 0 || l->target.tx_offset > 0)
         swarm_expect(s, deadline_of_reply(s, now));
-    link_arm(l);
 }
 
 void swarm_flush(struct swarm *s, nsec_t now)
@@ -358,12 +357,10 @@ int swarm_await(struct swarm *s, struct link *l, bool may_sleep)
 
 void swarm_handle(struct swarm *s, struct link *l, uint32_t events)
 {
-    if (l->state == LINK_DOWN)
-        return;                     /* closed by an earlier event of this batch */
-    if (l->state == LINK_CONNECTING) {
-        handle_connecting(s, l);
-        return;
-    }
+    if (l->state == LINK_CONNECTING)
+        handle_connecting(s, l, events);
+    if (l->state == LINK_DOWN || l->state == LINK_CONNECTING)
+        return;                     /* as by an earlier event of this batch, or the next address */
     if (events & EPOLLOUT)
         mark_dirty(s, l);
     if (events & ~(uint32_t)EPOLLOUT)

@@ -46,7 +46,8 @@ static int dial(const struct options *o, const struct addr *to, int *ret_fd)
         return r;
     p = (struct pollfd){.fd = *ret_fd, .events = POLLOUT};
     assert_int_equal(poll(&p, 1, 10000), 1);
-    return dial_finish(&config, *ret_fd);
+    r = dial_error(*ret_fd);
+    return r == 0 ? dial_finish(&config, *ret_fd) : r;
 }
 
 static void test_socket_has_the_options_asked_for(void **state)
