@@ -7,7 +7,7 @@
 
 #include "common/base.h"
 
-/* timer_create(2) has the name, glibc before 2.39 has not. */
+/* timer_create(2) has the name, not each version of glibc. */
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif

@@ -3,9 +3,9 @@
  * Evidence: what TCP and the scheduler counted around a message, from looks at their counters now
  * and then.
  *
- * A look costs a system call, so there is one every 100 ms and one after each slow reply. The last
- * few are kept, some time apart: what happened to a message is the difference between the last look
- * before it was sent and the one after its reply.
+ * A look costs a system call, so there is one every 100 ms and one after a slow reply, as long as
+ * those are few. The last few are kept, some time apart: what happened to a message is the
+ * difference between the last look before it was sent and the one after its reply.
  */
 #pragma once
 

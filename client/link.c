@@ -88,7 +88,7 @@ static int watch(struct link *l, int operation)
     return epoll_ctl(l->epoll_fd, operation, l->fd, &event) < 0 ? -errno : 0;
 }
 
-/* That this fails is not to be expected: nothing more is allocated for it. */
+/* That this fails, or the next, is not to be expected: what it takes was there before. */
 void link_look_again(struct link *l)
 {
     if (l->is_watched)

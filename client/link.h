@@ -44,7 +44,7 @@ enum link_state {
  * that of the target last, in three cache lines. */
 struct link {
     /* For every message; some of it are notes of the swarm, and of the outage. */
-    _Alignas(64) uint64_t n_replies;             /* on this connection */
+    _Alignas(64) uint64_t n_replies;        /* on this connection */
     nsec_t looked_at;               /* its counters, for the evidence; 0 = not yet [ns] */
     nsec_t down_since;              /* outage: when the server was last heard of; 0 = none [ns] */
     nsec_t stamp;                   /* of the last read, if it has one [ns, monotonic] */

@@ -427,7 +427,7 @@ void tally_reply(struct tally *t, struct link *l, const struct target_event *eve
     if (has_note) {
         record->has_note = true;
         record->reply.note = evidence_note(&l->evidence, &t->sched, q->sent,
-                                            t->options->nagle);
+                                           t->options->nagle);
         record->reply.note.unacked |= q->follows;
     }
     ring_commit(&t->ring, len);

@@ -202,11 +202,14 @@ static nsec_t scan_delta(struct scan *s)
  * long. Return: whether it is one. */
 static bool parse_usual(const char *bytes, size_t len, struct text_reply *ret_reply)
 {
-    const char *delta = bytes + USUAL_DELTA_AT;
+    const char *delta;
     uint64_t micros = 0;
     bool is_number = true;
 
-    if (len < USUAL_LEN || memcmp(bytes, PREFIX, PREFIX_LEN) != 0 || !is_uuid(bytes + PREFIX_LEN) ||
+    if (len < USUAL_LEN)
+        return false;
+    delta = bytes + USUAL_DELTA_AT;
+    if (memcmp(bytes, PREFIX, PREFIX_LEN) != 0 || !is_uuid(bytes + PREFIX_LEN) ||
         memcmp(delta - INFIX_LEN, INFIX, INFIX_LEN) != 0 || delta[1] != '.' ||
         memcmp(bytes + USUAL_LEN - SUFFIX_LEN, SUFFIX, SUFFIX_LEN) != 0)
         return false;

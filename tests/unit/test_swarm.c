@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -70,6 +71,67 @@ static void test_warm_up_is_left_out_of_all_counts(void **state)
     assert_int_equal(f->result->received, 1);
     assert_int_equal(f->result->omitted, 1);
     assert_int_equal(hist_count(f->result->response), 1);
+}
+
+/* Then epoll is not told, and doesn't tell, until it is asked to again. */
+static void test_awaited_reply_is_read_where_it_comes(void **state)
+{
+    struct swarm_fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+    struct link *l;
+
+    swarm_fixture_open(f);
+    l = &f->swarm.links[0];
+    assert_false(swarm_can_await(l));
+    swarm_fixture_push(f);
+    assert_true(swarm_can_await(l));
+    assert_int_equal(swarm_await(&f->swarm, l, false), -EAGAIN);
+    server_read_uuid(f, uuid);
+    server_answer(f, uuid);
+    swarm_fixture_turn(f);
+    assert_int_equal(f->result->received, 0);
+    assert_int_equal(swarm_await(&f->swarm, l, true), 0);
+    assert_int_equal(f->result->received, 1);
+
+    swarm_fixture_push(f);
+    server_read_uuid(f, uuid);
+    server_answer(f, uuid);
+    link_await(l, false);
+    swarm_fixture_turn(f);
+    assert_int_equal(f->result->received, 2);
+}
+
+/* epoll tells of it once only. */
+static void test_all_is_read_that_is_more_than_a_read_holds(void **state)
+{
+    static char line_ends[TARGET_RX_SIZE + 1];
+    struct swarm_fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    swarm_fixture_open(f);
+    swarm_fixture_push(f);
+    server_read_uuid(f, uuid);
+    memset(line_ends, '\n', sizeof(line_ends) - 1);
+    server_say(f, line_ends);
+    server_answer(f, uuid);
+    swarm_fixture_turn(f);
+    assert_int_equal(f->result->received, 1);
+}
+
+/* ... and of both at once. */
+static void test_end_right_behind_a_reply_is_seen(void **state)
+{
+    struct swarm_fixture *f = *state;
+    char uuid[TEXT_UUID_LEN + 1];
+
+    swarm_fixture_open(f);
+    swarm_fixture_push(f);
+    server_read_uuid(f, uuid);
+    server_answer(f, uuid);
+    fd_closep(&f->peer_fd);
+    swarm_fixture_turn(f);
+    assert_int_equal(f->result->received, 1);
+    assert_int_equal(f->swarm.links[0].state, LINK_DOWN);
 }
 
 static void test_overdue_message_may_still_be_answered_late(void **state)
@@ -362,6 +424,9 @@ int main(void)
         IN(finite, test_message_is_sent_and_its_reply_counted),
         IN(endless, test_second_message_waits_for_room_and_says_so),
         IN(finite, test_warm_up_is_left_out_of_all_counts),
+        IN(finite, test_awaited_reply_is_read_where_it_comes),
+        IN(finite, test_all_is_read_that_is_more_than_a_read_holds),
+        IN(finite, test_end_right_behind_a_reply_is_seen),
         IN(endless, test_overdue_message_may_still_be_answered_late),
         IN(finite, test_sweep_is_expected_when_the_timeout_ends),
         IN(endless, test_rubbish_ends_any_run),
