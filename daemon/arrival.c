@@ -12,6 +12,9 @@
 /* Nor is the first of so many, time after time, worth two reads more than all others together. */
 #define ALONE_AMONG 16
 
+/* Nor is it where so many connections are ready at once that all of them would wait for those. */
+#define ALONE_CROWD 64
+
 /* The kernel's stamp on our clock. Return: whether there is one, and it can be told. */
 static bool convert_stamp(const struct conn_shared *shared, const struct stream_rx *rx,
                           nsec_t *ret_arrival)
@@ -159,7 +162,8 @@ ssize_t arrival_read(struct conn_shared *shared, const struct stream *stream,
     struct stream_rx rx;
     ssize_t n;
 
-    if (is_native && memory->reads_alone && shared->now > span.earliest + ALONE_ABOVE)
+    if (is_native && memory->reads_alone && shared->n_ready < ALONE_CROWD &&
+        shared->now > span.earliest + ALONE_ABOVE)
         len = MIN(len, rest);
     n = stream_recv(stream, shared->rx, len, &rx);
     if (n <= 0)

@@ -51,6 +51,7 @@ struct conn_shared {
     uint32_t n_refused;             /* of them: lingering ones that were never clients */
     nsec_t now;                     /* of the present batch [ns, monotonic] */
     nsec_t looked_at;               /* nothing that is read in this batch can have arrived before */
+    uint32_t n_ready;               /* how many events this batch has */
     struct lookout lookout;
     nsec_t last_native;             /* the last native message [ns, monotonic] */
     bool away;                      /* this thread was kept from running for most of the time since

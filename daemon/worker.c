@@ -161,6 +161,7 @@ static void take_times(struct worker *w, int n_events, nsec_t due, bool stopped)
     bool late;
 
     conns->now = now;
+    conns->n_ready = (uint32_t)MAX(n_events, 0);
     if (!stopped)
         lookout_wake(&conns->lookout, now);
 

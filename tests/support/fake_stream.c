@@ -31,6 +31,7 @@ static ssize_t fake_recv(void *ctx, void *buf, size_t len, struct stream_rx *ret
     struct fake_read *read;
     size_t n;
 
+    fake->n_recvs++;
     if (fake->next_read == fake->n_reads)
         return -EAGAIN;
     read = &fake->reads[fake->next_read];

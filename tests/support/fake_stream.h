@@ -22,6 +22,7 @@ struct fake_stream {
     struct fake_read reads[FAKE_STREAM_STEPS_MAX];
     size_t n_reads;
     size_t next_read;               /* behind the last: -EAGAIN for ever */
+    size_t n_recvs;                 /* calls of recv() */
 
     ssize_t sends[FAKE_STREAM_STEPS_MAX];   /* most bytes that a send() takes, or negative errno */
     size_t n_sends;

@@ -102,6 +102,27 @@ static void test_first_message_has_its_own_stamp_where_others_follow(void **stat
     assert_int_equal(reply.delta, 0);
 }
 
+/* ... unless so many connections have something that all would wait for such reads. */
+static void test_crowd_is_not_read_one_message_at_a_time(void **state)
+{
+    struct conn_fixture *f = *state;
+    uint8_t requests[2 * PROTO_REQUEST_LEN];
+
+    greet_and_stamp(f, 10 * NSEC_PER_MSEC);
+    for (uint64_t i = 0; i < 2; i++)
+        proto_request_encode(requests + i * PROTO_REQUEST_LEN, &(struct proto_request){.seq = i});
+    for (int i = 0; i < 2; i++) {
+        will_read_packet(f, requests, sizeof(requests), NSEC_PER_MSEC, 0);
+        fake_stream_clear_sent(&f->fake);
+        f->fake.n_recvs = 0;
+        f->shared.n_ready = i == 0 ? 1 : 500;
+        conn_fixture_advance(f, 10 * NSEC_PER_MSEC);
+        conn_fixture_ready(f, EPOLLIN);
+        assert_int_equal(f->fake.n_sent, 2 * PROTO_REPLY_LEN);
+        assert_int_equal(f->fake.n_recvs, i == 0 ? 3 : 1);
+    }
+}
+
 /* The kernel merged what waited: the stamp of the whole is that of its last byte. */
 static void test_first_message_of_a_merged_packet_has_a_window(void **state)
 {
@@ -287,6 +308,7 @@ int main(void)
         IN(test_kernel_stamp_is_the_arrival),
         IN(test_wait_that_the_network_card_tells_is_taken_off),
         IN(test_first_message_has_its_own_stamp_where_others_follow),
+        IN(test_crowd_is_not_read_one_message_at_a_time),
         IN(test_first_message_of_a_merged_packet_has_a_window),
         IN(test_first_message_of_several_has_a_stamp_of_its_own),
         IN(test_what_a_read_leaves_came_no_later_for_that),
