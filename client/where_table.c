@@ -15,7 +15,7 @@
 
 struct rtt_class {
     uint64_t n;
-    double sums[PART_COUNT];        /* [ns]; exact up to 2^53, 104 days */
+    nsec_t sums[PART_COUNT];        /* room for 584 years */
 };
 
 struct where_table {
@@ -64,7 +64,7 @@ void where_table_add(struct where_table *t, const struct where_parts *parts)
     c = &t->classes[class_of(rtt)];
     c->n++;
     for (int i = 0; i < PART_COUNT; i++)
-        c->sums[i] += (double)parts->ns[i];
+        c->sums[i] += parts->ns[i];
     t->n++;
 }
 
@@ -79,14 +79,14 @@ static void class_merge(struct rtt_class *c, const struct rtt_class *from)
  * leaves over goes to the largest. */
 static void scale(const struct rtt_class *c, nsec_t rtt, nsec_t ret_ns[static PART_COUNT])
 {
-    nsec_t base = MIN((nsec_t)(c->sums[PART_BASE] / (double)c->n), rtt), sum = 0;
+    nsec_t base = MIN(c->sums[PART_BASE] / c->n, rtt), sum = 0;
     double others = 0;
     int most = 0;
 
     for (int i = 0; i < PART_COUNT; i++)
-        others += i == PART_BASE ? 0 : c->sums[i];
+        others += i == PART_BASE ? 0 : (double)c->sums[i];
     for (int i = 0; i < PART_COUNT; i++) {
-        double share = others > 0 ? c->sums[i] / others : 0;
+        double share = others > 0 ? (double)c->sums[i] / others : 0;
 
         ret_ns[i] = i == PART_BASE ? base : (nsec_t)((double)(rtt - base) * share);
         sum += ret_ns[i];
