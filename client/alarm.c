@@ -7,6 +7,9 @@
 
 #include "common/base.h"
 
+/* One that nobody else sends: who execs us may have set an alarm(2) that is to end us. */
+#define ALARM_SIGNAL SIGRTMIN
+
 /* timer_create(2) has the name, not each version of glibc. */
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -27,15 +30,16 @@ static void set_period(struct alarm *a, nsec_t period)
 
 bool alarm_init(struct alarm *a)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = ALARM_SIGNAL};
     struct sigaction action = {.sa_handler = wake_up};      /* without SA_RESTART */
     sigset_t set;
 
     *a = ALARM_INIT;
     event.sigev_notify_thread_id = gettid();
     (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGALRM);
-    if (sigaction(SIGALRM, &action, NULL) < 0 || pthread_sigmask(SIG_UNBLOCK, &set, NULL) != 0 ||
+    (void)sigaddset(&set, ALARM_SIGNAL);
+    if (sigaction(ALARM_SIGNAL, &action, NULL) < 0 ||
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL) != 0 ||
         timer_create(CLOCK_MONOTONIC, &event, &a->timer) < 0)
         return false;
     a->is_there = true;

@@ -26,7 +26,7 @@ struct alarm {
 /**
  * alarm_init() - an alarm for the thread that calls this
  *
- * Takes the signal SIGALRM for the whole process, and unblocks it for this thread.
+ * Takes the signal SIGRTMIN for the whole process, and unblocks it for this thread.
  *
  * Return: whether there is one now: a process may have as many timers as RLIMIT_SIGPENDING allows.
  */
