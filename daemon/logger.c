@@ -319,7 +319,7 @@ static void wait_for_records(struct logger *l, bool busy)
     int timeout = NAP_MS;
 
     if (!busy) {
-        /* Who emits after this store wakes us; who emitted before it is seen by oldest(). */
+        /* Who announces a record after this wakes us; what was announced before, oldest() sees. */
         (void)atomic_exchange_explicit(&l->shared->logger_sleeps, true, memory_order_acq_rel);
         if (oldest(l))
             timeout = 0;
