@@ -12,13 +12,6 @@
 #include "common/base.h"
 #include "common/stamp.h"
 
-/* A thread that has one connection and one message at a time has nothing else to wait for. */
-static bool can_wait_in_reads(const struct options *o)
-{
-    return o->arrivals == ARRIVALS_CLOSED && o->connections == o->threads && !o->connect &&
-           o->busy_poll == 0;
-}
-
 int dial_config_init(struct dial_config *c, const struct options *o, const char **ret_reason)
 {
     *c = (struct dial_config){
@@ -28,7 +21,8 @@ int dial_config_init(struct dial_config *c, const struct options *o, const char 
         /* Where there is one message at a time, nothing is left. */
         .queue = o->arrivals != ARRIVALS_CLOSED || o->in_flight > 1,
         .reset = o->connect,
-        .reads_wait = can_wait_in_reads(o),
+        /* A thread whose only connection is in a closed loop has nothing else to wait for. */
+        .reads_wait = o->arrivals == ARRIVALS_CLOSED && o->connections == o->threads && !o->connect,
     };
     if (options_endless(o))
         c->silence_ms = (int)MIN(o->timeout / NSEC_PER_MSEC + 1, (nsec_t)INT_MAX);
@@ -146,14 +140,6 @@ int dial_start(const struct dial_config *c, const struct addr *to, uint32_t inde
     return 0;
 }
 
-/* What is not to wait says so in each call. */
-static int let_reads_wait(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
-}
-
 int dial_error(int fd)
 {
     int error = 0;
@@ -164,5 +150,10 @@ int dial_error(int fd)
 
 int dial_finish(const struct dial_config *c, int fd)
 {
-    return c->reads_wait ? let_reads_wait(fd) : 0;
+    int flags;
+
+    if (!c->reads_wait)
+        return 0;
+    flags = fcntl(fd, F_GETFL);     /* what is not to wait says so in each call */
+    return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
 }

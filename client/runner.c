@@ -377,14 +377,11 @@ static bool await_reply(struct runner *r, nsec_t now)
     return false;
 }
 
-/* Whether it can at all. */
+/* Whether it can at all. One that spins needs no alarm. */
 static bool may_await(struct runner *r)
 {
-    const struct options *o = r->config->options;
-
-    if (r->share.n_links > 1 || !is_closed_loop(r) || o->connect)
-        return false;
-    return o->busy_poll > 0 || (r->config->link.dial.reads_wait && alarm_init(&r->alarm));
+    return r->config->link.dial.reads_wait &&
+           (r->config->options->busy_poll > 0 || alarm_init(&r->alarm));
 }
 
 static void *run(void *arg)
